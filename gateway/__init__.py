@@ -1,0 +1,1 @@
+"""The websocket gateway: it tails task-updates and knows no database."""

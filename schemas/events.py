@@ -1,0 +1,83 @@
+"""Events are CloudEvents 1.0 in structured JSON; the envelope is checked wherever one is read."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from schemas.codec import JsonObject
+from schemas.tasks import Task
+
+CONTENT_TYPE = b"application/cloudevents+json"
+TYPE_PREFIX = "taskflow."
+TASK_TYPE_PREFIX = "taskflow.task."
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+TraceParent = Annotated[
+    str, StringConstraints(pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+]
+
+
+class TaskEventType(StrEnum):
+    """What happened to a task; the audit log keeps all but `purged`."""
+
+    CREATED = "taskflow.task.created"
+    UPDATED = "taskflow.task.updated"
+    COMPLETED = "taskflow.task.completed"
+    REOPENED = "taskflow.task.reopened"
+    DELETED = "taskflow.task.deleted"
+    RESTORED = "taskflow.task.restored"
+    PURGED = "taskflow.task.purged"
+
+    @property
+    def verb(self) -> str:
+        """The last word of the type, as the audit log calls it."""
+        return self.value.removeprefix(TASK_TYPE_PREFIX)
+
+
+class ActorKind(StrEnum):
+    """Who may have caused an event."""
+
+    USER = "user"
+    API_KEY = "api_key"
+    WORKER = "worker"
+    IMPORT = "import"
+    OPERATOR = "operator"
+
+
+class Actor(BaseModel):
+    """Who caused an event: a kind, and the id or name within that kind."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: ActorKind
+    id: Name
+
+
+class TaskChange(BaseModel):
+    """The data of a task's event: the whole task as it then was, and what changed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    task: Task
+    changed: tuple[Name, ...] = Field(default=(), max_length=100)
+    actor: Actor
+
+
+class Envelope(BaseModel):
+    """The attributes of every event; `data` is left to the reader that knows the type."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    specversion: Literal["1.0"]
+    id: UUID
+    source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    type: Annotated[str, StringConstraints(pattern=r"^[a-z0-9._]{1,100}$")]
+    subject: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    time: datetime
+    datacontenttype: Literal["application/json"]
+    partitionkey: UUID
+    traceparent: TraceParent | None = None
+    data: JsonObject

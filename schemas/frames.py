@@ -1,0 +1,99 @@
+"""Websocket frames and close codes of `taskflow.v1`."""
+
+from enum import Enum
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from schemas import codec
+from schemas.positions import POSITION_CHARS
+from schemas.tokens import TOKEN_CHARS_MAX
+
+PROTOCOL: Final = "taskflow.v1"
+BEARER_PREFIX = "bearer."
+FRAME_BYTES_MAX = 16_384
+HEARTBEAT_S = 25
+SILENCE_S_MAX = 60
+AUTH_S_MAX = 10
+
+PositionText = Annotated[str, Field(max_length=POSITION_CHARS * 2)]
+
+
+class Close(Enum):
+    """Why the gateway ends a connection; codes below 4100 say: come back after a random wait."""
+
+    SLOW_CONSUMER = (4000, "slow_consumer")
+    SHUTTING_DOWN = (4001, "shutting_down")
+    TOKEN_EXPIRED = (4002, "token_expired")
+    HEARTBEAT_TIMEOUT = (4003, "heartbeat_timeout")
+    LOG_UNAVAILABLE = (4004, "log_unavailable")
+    UNAUTHENTICATED = (4100, "unauthenticated")
+    AUTH_TIMEOUT = (4101, "auth_timeout")
+    BAD_FRAME = (4102, "bad_frame")
+    FRAME_TOO_LARGE = (4103, "frame_too_large")
+    TOO_MANY_CONNECTIONS = (4104, "too_many_connections")
+    RATE_LIMITED = (4105, "rate_limited")
+    REVOKED = (4106, "revoked")
+    FORBIDDEN_ORIGIN = (4107, "forbidden_origin")
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+
+
+class Ping(BaseModel):
+    """A client asks whether the gateway is there; the answer is a pong frame."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["ping"]
+
+
+class Auth(BaseModel):
+    """A client shows its token: first, or again to go on with a fresh one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["auth"]
+    token: str = Field(min_length=1, max_length=TOKEN_CHARS_MAX, repr=False)
+    position: PositionText | None = None
+
+
+ClientFrame = Annotated[Ping | Auth, Field(discriminator="type")]
+CLIENT_FRAME: TypeAdapter[Ping | Auth] = TypeAdapter(ClientFrame)
+
+
+class Hello(BaseModel):
+    """The first frame of the gateway: who is listening, and from where."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: Literal["hello"] = "hello"
+    protocol: Literal["taskflow.v1"] = PROTOCOL
+    user_id: UUID
+    position: PositionText
+    heartbeat_s: int = Field(default=HEARTBEAT_S, ge=1)
+
+
+class Pong(BaseModel):
+    """The answer to a client's ping."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: Literal["pong"] = "pong"
+
+
+class ErrorFrame(BaseModel):
+    """Something that a client asked for was not done; the connection goes on or is then closed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: Literal["error"] = "error"
+    code: str = Field(max_length=64)
+    message: str = Field(max_length=500)
+
+
+def event_frame(position: str, envelope: bytes) -> bytes:
+    """Wrap an envelope as it stands in the log, without reading it again."""
+    return b'{"type":"event","position":' + codec.encode(position) + b',"event":' + envelope + b"}"

@@ -1,0 +1,150 @@
+"""Settings: what an operator may turn, read from the environment, `.env` or `SECRETS_DIR`."""
+
+from enum import StrEnum
+from functools import cache
+from os import environ
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Host = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+JWT_SECRET_BYTES_MIN = 32
+"""HS256 wants a key at least as long as its hash (RFC 7518, section 3.2)."""
+
+
+class TransportKind(StrEnum):
+    """Which implementation of the transport carries the log."""
+
+    KAFKA = "kafka"
+    MEMORY = "memory"
+
+
+class Settings(BaseSettings):
+    """All settings of all processes; each process reads the few that it needs.
+
+    A field's name in capitals is its environment variable. Values that are out of their limits end
+    the process with the field's name and the rule. There is no default secret and no default
+    address of a dependency: `make up` fills both in for what it starts itself.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        secrets_dir=environ.get("SECRETS_DIR"),
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL, as postgresql://user:password@host:port/name."
+    )
+    kafka_bootstrap_servers: str | None = Field(
+        default=None, max_length=2_000, description="Brokers, as host:port,host:port."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How to talk to the brokers."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How to log in to the brokers, with a SASL protocol."
+    )
+    kafka_sasl_username: str | None = Field(
+        default=None, max_length=255, description="Who logs in."
+    )
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="Its password.")
+    kafka_ssl_cafile: Path | None = Field(
+        default=None, description="PEM file of the authorities to trust; the system's if unset."
+    )
+    kafka_topic_prefix: str = Field(
+        default="",
+        pattern=r"^[a-z0-9._-]{0,60}$",
+        description="Put before every topic and group name, for a cluster shared with others.",
+    )
+    kafka_replication: int = Field(
+        default=1, ge=1, le=7, description="Copies of each topic; 3 in production."
+    )
+    kafka_partitions: int = Field(
+        default=12, ge=1, le=1_000, description="Partitions of each topic made; the same for all."
+    )
+    transport: TransportKind = Field(
+        default=TransportKind.KAFKA, description="What carries the log: kafka, or memory for tests."
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="Key of the access tokens, at least 32 bytes; no default."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), max_length=100, description="Browser origins allowed, separated by commas."
+    )
+    api_host: Host = Field(default="127.0.0.1", description="Address that the API listens on.")
+    api_port: Port = Field(default=8000, description="Port of the API.")
+    gateway_host: Host = Field(default="127.0.0.1", description="Address of the gateway.")
+    gateway_port: Port = Field(default=8001, description="Port of the gateway.")
+    health_host: Host = Field(
+        default="127.0.0.1", description="Address of a worker's or relay's health port."
+    )
+    health_port: Port | None = Field(
+        default=None,
+        description="Port of /health/* and /metrics of a worker or relay; none if unset.",
+    )
+    consumer_instance_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="Static group membership (KIP-345): a restarted worker keeps its partitions.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least that is logged."
+    )
+    log_format: Literal["text", "json"] = Field(default="text", description="One line per record.")
+    data_dir: Path = Field(
+        default=Path(".taskflow"), description="Where `make up` keeps its servers and their data."
+    )
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and len(value.get_secret_value().encode()) < JWT_SECRET_BYTES_MIN:
+            raise ValueError(f"must be at least {JWT_SECRET_BYTES_MIN} bytes")
+        return value
+
+    def required_database_url(self) -> str:
+        """Give DATABASE_URL, or end with a sentence that says how to set it."""
+        if self.database_url is None:
+            raise MissingSettingError(
+                "DATABASE_URL", "postgresql://user:password@host:5432/taskflow"
+            )
+        return self.database_url.get_secret_value()
+
+    def required_bootstrap_servers(self) -> str:
+        """Give KAFKA_BOOTSTRAP_SERVERS, or end with a sentence that says how to set it."""
+        if self.kafka_bootstrap_servers is None:
+            raise MissingSettingError("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092")
+        return self.kafka_bootstrap_servers
+
+    def required_jwt_secret(self) -> str:
+        """Give JWT_SECRET, or end with a sentence that says how to make one."""
+        if self.jwt_secret is None:
+            raise MissingSettingError("JWT_SECRET", "$(openssl rand -hex 32)")
+        return self.jwt_secret.get_secret_value()
+
+
+class MissingSettingError(RuntimeError):
+    """A setting without a default was not given; the message names it and shows an example."""
+
+    def __init__(self, name: str, example: str) -> None:
+        super().__init__(f"{name} is not set. Set it, as in {name}={example}, or run `make up`.")
+
+
+@cache
+def load_settings() -> Settings:
+    """Read the settings once for this process."""
+    return Settings()

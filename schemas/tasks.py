@@ -1,0 +1,105 @@
+"""A task: what a client sets, and what the server adds."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+TAGS_MAX = 20
+DESCRIPTION_MAX = 10_000
+INTERVAL_MAX = 999
+
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_MAX)]
+TagName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
+Interval = Annotated[int, Field(ge=1, le=INTERVAL_MAX, strict=True)]
+
+
+class Status(StrEnum):
+    """Whether a task is still to be done."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+
+
+class Priority(StrEnum):
+    """How urgent a task is, least first."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+class RecurrencePattern(StrEnum):
+    """The unit of a recurrence's interval."""
+
+    NONE = "none"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    YEARLY = "yearly"
+
+
+class RecurrenceMode(StrEnum):
+    """What the next occurrence counts from: the due day, or the day of completion."""
+
+    DUE = "due"
+    COMPLETION = "completion"
+
+
+def unique_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Keep the first spelling of each name, compared without case, sorted without case."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(name.casefold(), name)
+    return tuple(first[key] for key in sorted(first))
+
+
+TagNames = Annotated[tuple[TagName, ...], Field(max_length=TAGS_MAX), AfterValidator(unique_names)]
+
+
+class TaskFields(BaseModel):
+    """All that a client sets of a task, with its defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: Title
+    description: Description | None = None
+    priority: Priority = Priority.MEDIUM
+    due_date: date | None = None
+    remind_at: datetime | None = None
+    recurrence_pattern: RecurrencePattern = RecurrencePattern.NONE
+    recurrence_interval: Interval = 1
+    recurrence_mode: RecurrenceMode = RecurrenceMode.DUE
+    tags: TagNames = ()
+
+
+class Task(BaseModel):
+    """A task as everyone sees it: over HTTP, in events and in the audit log."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: UUID
+    user_id: UUID
+    title: Title
+    description: Description | None
+    status: Status
+    completed: bool
+    priority: Priority
+    due_date: date | None
+    remind_at: datetime | None
+    recurrence_pattern: RecurrencePattern
+    recurrence_interval: Interval
+    recurrence_mode: RecurrenceMode
+    next_occurrence: date | None
+    series_id: UUID | None
+    occurrence: int | None = Field(ge=1, le=2_147_483_647)
+    tags: tuple[TagName, ...] = Field(max_length=TAGS_MAX)
+    completed_at: datetime | None
+    deleted_at: datetime | None
+    version: int = Field(ge=1, le=9_223_372_036_854_775_807)
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,1 @@
+"""The log, the tables, and the workers between them."""

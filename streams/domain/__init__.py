@@ -1,0 +1,1 @@
+"""What TaskFlow decides, without I/O and with the clock passed in."""

@@ -1,0 +1,1 @@
+"""The servers that `make up` runs itself, and the supervisor of all processes."""

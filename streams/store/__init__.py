@@ -1,0 +1,1 @@
+"""The tables: SQL stands beside its one function."""
