@@ -1,0 +1,65 @@
+"""The hub knows which listeners a user has, and gives each of them the same bytes."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from gateway.arrivals import Arrival
+from schemas.frames import Close, event_frame
+from schemas.positions import PositionSeal
+from streams.observability.metrics import CONNECTIONS, FRAMES_SENT
+
+
+class Listener(Protocol):
+    """A connection, as the hub sees it. Neither call waits, and neither raises."""
+
+    def deliver(self, frame: bytes) -> None:
+        """Take an event frame."""
+        ...
+
+    def end(self, close: Close) -> None:
+        """Close; the listener leaves the hub by itself."""
+        ...
+
+
+@dataclass(slots=True)
+class Hub:
+    """Listeners by user. Nothing here awaits, so a slow listener holds up nobody."""
+
+    seal: PositionSeal
+    _listeners: dict[UUID, set[Listener]] = field(default_factory=dict)
+
+    def join(self, user_id: UUID, listener: Listener) -> None:
+        """Give a listener its user's arrivals from now on."""
+        self._listeners.setdefault(user_id, set()).add(listener)
+        CONNECTIONS.inc()
+
+    def leave(self, user_id: UUID, listener: Listener) -> None:
+        """Give it no more; a listener that never joined is ignored."""
+        listeners = self._listeners.get(user_id, set())
+        if listener not in listeners:
+            return
+        listeners.remove(listener)
+        CONNECTIONS.dec()
+        if not listeners:
+            del self._listeners[user_id]
+
+    def count_of(self, user_id: UUID) -> int:
+        """Give the number of a user's listeners."""
+        return len(self._listeners.get(user_id, ()))
+
+    def deliver(self, arrival: Arrival) -> None:
+        """Build the frame once, and give it to every listener of the user."""
+        listeners = self._listeners.get(arrival.user_id)
+        if not listeners:
+            return
+        frame = event_frame(self.seal.write(arrival.position, arrival.user_id), arrival.envelope)
+        FRAMES_SENT.inc(len(listeners))
+        for listener in tuple(listeners):
+            listener.deliver(frame)
+
+    def end_all(self, close: Close) -> None:
+        """Close every listener."""
+        for listeners in tuple(self._listeners.values()):
+            for listener in tuple(listeners):
+                listener.end(close)

@@ -1,0 +1,146 @@
+"""The gateway's wiring: one server, one tail, one hub, and what each connection is given."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from gateway.admission import Quota
+from gateway.connection import Connection
+from gateway.feed import Feed
+from gateway.handshake import Door
+from gateway.hub import Hub
+from gateway.limits import Limits
+from gateway.moment import Moment
+from gateway.protocol import Session
+from gateway.routes import Routes
+from gateway.tail import TailReader
+from gateway.wire import Wire
+from schemas.frames import FRAME_BYTES_MAX, Close
+from schemas.positions import PositionSeal
+from schemas.settings import Settings
+from schemas.tokens import TokenKey
+from streams.observability.health import Health
+from streams.transport.interface import Transport
+
+_WIRE_LOG = logging.getLogger("gateway.wire")
+_WIRE_LOG.setLevel(logging.WARNING)
+"""The library logs headers, and with them tokens, at DEBUG, and two lines a connection at INFO."""
+
+
+class CannotListenError(RuntimeError):
+    """The address is taken, or not one of this machine's; the message says which and why."""
+
+
+@dataclass(slots=True)
+class Gateway:
+    """What all connections share."""
+
+    key: TokenKey
+    limits: Limits
+    feed: Feed
+    hub: Hub
+    addresses: Quota
+    clock: Callable[[], Moment]
+    connections: set[Connection] = field(default_factory=set)
+
+    async def serve_one(self, wire: ServerConnection) -> None:
+        """Serve one upgraded connection to its end."""
+        if not isinstance(wire, Wire):
+            raise TypeError("the server was not told to make wires")
+        address = wire.address
+        if not self.addresses.take(address):
+            wire.write_close(Close.TOO_MANY_CONNECTIONS, self.limits.close_s_max)
+            await wire.wait_closed()
+            return
+        session = Session(self.key, self.limits, self.clock())
+        connection = Connection(wire, session, self.feed, self.hub, self.limits, self.clock)
+        self.connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self.connections.remove(connection)
+            self.addresses.release(address)
+
+    async def drain(self, server: Server) -> None:
+        """Take no more connections, close all with 4001, and cut what is left when time is up."""
+        server.close(close_connections=False)
+        for connection in tuple(self.connections):
+            connection.end(Close.SHUTTING_DOWN)
+        try:
+            async with asyncio.timeout(self.limits.shutdown_s_max):
+                await server.wait_closed()
+        except TimeoutError:
+            for connection in tuple(self.connections):
+                connection.wire.transport.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway that listens."""
+
+    port: int
+    gateway: Gateway
+    tail: TailReader
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings,
+    transport: Transport,
+    limits: Limits | None = None,
+    clock: Callable[[], Moment] = Moment.now,
+) -> AsyncIterator[Running]:
+    """Listen while the context is open; leaving it closes all clients with 4001, within a bound.
+
+    `CannotListenError` is raised if the address is not to be had. If the tail ends with an error,
+    the context's body is cancelled and the error raised in an `ExceptionGroup`.
+    """
+    limits = limits or Limits()
+    secret = settings.required_jwt_secret()
+    gateway = Gateway(
+        key=TokenKey(secret),
+        limits=limits,
+        feed=Feed(limits.warm_records_max),
+        hub=Hub(PositionSeal.from_secret(secret)),
+        addresses=Quota(limits.connections_per_address),
+        clock=clock,
+    )
+    tail = TailReader(transport, gateway.feed, gateway.hub, limits)
+    health = Health({"log": transport.check, "tail": tail.check})
+    routes = Routes(Door(gateway.key, settings.cors_origins), health)
+    server = await _listen(settings, gateway, routes)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(tail.run())
+            yield Running(server.sockets[0].getsockname()[1], gateway, tail)
+            reading.cancel()
+    finally:
+        await gateway.drain(server)
+
+
+async def _listen(settings: Settings, gateway: Gateway, routes: Routes) -> Server:
+    host, port = settings.gateway_host, settings.gateway_port
+    try:
+        return await serve(
+            gateway.serve_one,
+            host,
+            port,
+            process_request=routes,
+            create_connection=Wire,
+            server_header=None,
+            compression=None,
+            open_timeout=gateway.limits.open_s_max,
+            ping_interval=None,  # the session decides when to ping
+            close_timeout=gateway.limits.close_s_max,
+            max_size=FRAME_BYTES_MAX,
+            write_limit=gateway.limits.unsent_bytes_max,
+            logger=_WIRE_LOG,
+        )
+    except OSError as error:
+        raise CannotListenError(
+            f"The gateway cannot listen on {host}:{port}: {error.strerror}."
+        ) from error

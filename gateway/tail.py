@@ -1,0 +1,87 @@
+"""The tail: one task reads all of task-updates, into the feed and from there to the hub."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from gateway.feed import Feed
+from gateway.hub import Hub
+from gateway.limits import Limits
+from schemas.frames import Close
+from schemas.topics import TASK_UPDATES
+from streams.observability.health import NotReadyError
+from streams.transport.interface import (
+    OffsetOutOfRangeError,
+    Transport,
+    TransportUnavailableError,
+    UnknownTopicError,
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class TailReader:
+    """Reads on for ever, and says by `check` whether it can.
+
+    While the log does not answer, the clients stay and the reading goes on later from where it
+    was. If that place has left the log, all clients are closed with 4004, since what they missed
+    cannot be told, and the reading starts anew. Any other error ends the process.
+    """
+
+    transport: Transport
+    feed: Feed
+    hub: Hub
+    limits: Limits
+    trouble: str | None = "the tail has not begun"
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        wait_s = self.limits.retry_s_min
+        while True:
+            try:
+                await self._read_on()
+            except UnknownTopicError:
+                trouble = f"topic {TASK_UPDATES.name} is missing: run `taskflow topics`"
+            except TransportUnavailableError:
+                trouble = "the log does not answer"
+            except OffsetOutOfRangeError:
+                trouble = "the place to read on from has left the log"
+                self.feed.forget()
+                self.hub.end_all(Close.LOG_UNAVAILABLE)
+            if self.trouble is None:
+                wait_s = self.limits.retry_s_min
+            self._tell(trouble)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, self.limits.retry_s_max)
+
+    async def check(self) -> None:
+        """Return if the tail reads; raise `NotReadyError` with what keeps it."""
+        if self.trouble:
+            raise NotReadyError(self.trouble)
+
+    async def _read_on(self) -> None:
+        await self.transport.check()
+        if not self.feed.begun:
+            self.feed.begin(await self.transport.extents(TASK_UPDATES.name))
+        positions = self.feed.next_offsets()
+        async with self.transport.tail(TASK_UPDATES.name, positions) as tail:
+            while True:
+                if self.feed.warm:
+                    self._tell(None)
+                records = await tail.read(self.limits.read_records_max, self.limits.read_timeout_s)
+                for record in records:
+                    if arrival := self.feed.take(record):
+                        self.hub.deliver(arrival)
+                # A read that finds records waiting may not suspend; the sockets have a turn here.
+                await asyncio.sleep(0)
+
+    def _tell(self, trouble: str | None) -> None:
+        if trouble != self.trouble:
+            _log.log(
+                logging.WARNING if trouble else logging.INFO,
+                "the tail of %s: %s",
+                TASK_UPDATES.name,
+                trouble or "reading",
+            )
+        self.trouble = trouble
