@@ -73,6 +73,6 @@ class Session(BaseModel):
 
     user: User
     access_token: str = Field(max_length=4_096)
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the name of a scheme
     expires_in: int = Field(ge=1)
     refresh_token: str = Field(max_length=255)

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from schemas.times import Day, Instant
+
 TAGS_MAX = 20
 DESCRIPTION_MAX = 10_000
 INTERVAL_MAX = 999
@@ -69,8 +71,8 @@ class TaskFields(BaseModel):
     title: Title
     description: Description | None = None
     priority: Priority = Priority.MEDIUM
-    due_date: date | None = None
-    remind_at: datetime | None = None
+    due_date: Day | None = None
+    remind_at: Instant | None = None
     recurrence_pattern: RecurrencePattern = RecurrencePattern.NONE
     recurrence_interval: Interval = 1
     recurrence_mode: RecurrenceMode = RecurrenceMode.DUE

@@ -1,0 +1,43 @@
+"""The audit worker: every event of a task becomes one row of the audit log.
+
+`faust -A streams.audit worker -l info` runs it.
+"""
+
+from collections.abc import Sequence
+
+from schemas import codec
+from schemas.events import TaskChange, TaskEventType
+from schemas.ids import new_id
+from schemas.topics import TASK_EVENTS
+from streams.effects.faust_app import faust_app
+from streams.effects.reading import Event
+from streams.effects.worker import Worker
+from streams.store.audit import NewEntry, append_entries
+from streams.store.database import Session
+
+_TYPES = {type_.value: type_ for type_ in TaskEventType if type_ is not TaskEventType.PURGED}
+
+
+async def apply(session: Session, events: Sequence[Event]) -> None:
+    """Append one entry for each event; one that is in the log already stays as it is."""
+    await append_entries(session, [entry_of(event) for event in events])
+
+
+def entry_of(event: Event) -> NewEntry:
+    """Make an event's entry; raise `ValueError` if its data is not a task's change."""
+    envelope = event.envelope
+    change = TaskChange.model_validate(envelope.data)
+    if change.task.user_id != envelope.partitionkey or str(change.task.id) != envelope.subject:
+        raise ValueError("the task is not the one that the envelope names")
+    return NewEntry(
+        id=new_id(),
+        user_id=change.task.user_id,
+        event_type=_TYPES[envelope.type].verb,
+        task_id=change.task.id,
+        task_data=codec.encode(envelope.data["task"]).decode(),
+        event_id=envelope.id,
+        happened_at=envelope.time,
+    )
+
+
+app = faust_app(Worker(app="audit", topic=TASK_EVENTS, types=frozenset(_TYPES), apply=apply))

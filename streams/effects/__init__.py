@@ -1,0 +1,1 @@
+"""Effects and offsets commit together: all that a worker writes goes through here."""

@@ -1,0 +1,161 @@
+"""The one door to Faust: an app whose only agent hands raw records to the processor.
+
+Faust finds the partitions and brings the records; it is not trusted with more. Its own commits
+follow what was done, and are for lag tools only. What it does when left alone is kept as tests, in
+tests/integration/test_faust_behaviour.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import cast
+
+import faust
+from faust.app.base import BootStrategy
+from faust.streams import Stream
+from faust.types import EventT, StreamT
+from faust.types.core import HeadersArg
+from mode import CrashingSupervisor
+
+from schemas.settings import Settings, load_settings
+from streams.effects.faust_settings import configuration
+from streams.effects.processor import PAGE, Processor
+from streams.effects.retrying import StoppingError
+from streams.effects.worker import Worker
+from streams.observability.health import Health
+from streams.observability.health_port import health_port
+from streams.observability.logs import configure_logging
+from streams.store.database import open_database
+from streams.transport.interface import Headers, Record, TransportError
+from streams.transport.opening import open_transport
+
+BATCH_S = 0.02
+"""How long a batch may wait for more events: less than anyone sees in an audit log."""
+WATCH_S = 2.0
+"""How often each partition is compared with the log, for events that Faust has lost."""
+
+
+class _Boot(BootStrategy):
+    """Starts no web server, whatever the command line says: it would show table data."""
+
+    enable_web = False
+
+
+class WorkerApp(faust.App):
+    """A worker as a Faust app; what it needs is opened when it starts and closed when it ends."""
+
+    BootStrategy = _Boot
+
+    def __init__(self, worker: Worker, settings: Settings) -> None:
+        prefix = settings.kafka_topic_prefix
+        super().__init__(f"{prefix}taskflow-{worker.app}", **configuration(settings))
+        self._worker = worker
+        self._settings = settings
+        self._resources = AsyncExitStack()
+        self._processor: Processor | None = None
+        self._channel = self.topic(
+            prefix + worker.topic.name,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+        )
+        self.agent(self._channel, name=worker.app, supervisor_strategy=CrashingSupervisor)(
+            self._consume
+        )
+        self.task(self._watch)
+
+    @property
+    def processor(self) -> Processor:
+        """The processor of an app that was started."""
+        if self._processor is None:
+            raise RuntimeError("the app was not started")
+        return self._processor
+
+    async def on_start(self) -> None:
+        """Open what the worker needs, and wait for its topic: Faust ignores a missing one."""
+        configure_logging(self._settings)
+        enter = self._resources.enter_async_context
+        database = await enter(open_database(self._settings.required_database_url(), pool_size=4))
+        transport = await enter(open_transport(self._settings))
+        self._processor = Processor(self._worker, database, transport)
+        health = Health(
+            {
+                "database": database.check,
+                "log": transport.check,
+                "effects": self._processor.trouble.check,
+            }
+        )
+        await enter(health_port(self._settings, health))
+        await self._wait_for_topic()
+        await super().on_start()
+
+    async def on_stop(self) -> None:
+        """End what waits, so that SIGTERM is not held up by a retry."""
+        if self._processor is not None:
+            self._processor.trouble.stopping.set()
+        await super().on_stop()
+
+    async def on_shutdown(self) -> None:
+        """Close what was opened."""
+        await super().on_shutdown()
+        await self._resources.aclose()
+
+    async def _wait_for_topic(self) -> None:
+        trouble = self.processor.trouble
+        while True:
+            try:
+                await self.processor.transport.extents(self._worker.topic.name)
+            except TransportError as error:
+                await trouble.pause(f"the log or the topic is not there: {error}")
+            else:
+                trouble.over()
+                return
+
+    async def _consume(self, stream: StreamT[bytes]) -> None:
+        # Faust yields the events themselves here, where its types say values.
+        async for events in cast("Stream[EventT[bytes]]", stream).noack_take(PAGE, within=BATCH_S):
+            try:
+                await self.processor.process(self._records(events))
+            except StoppingError:
+                return
+            for event in events:
+                event.ack()
+
+    async def _watch(self) -> None:
+        while not self.should_stop:
+            await self.sleep(WATCH_S)
+            try:
+                for partition in self._partitions():
+                    await self.processor.catch_up(partition)
+            except StoppingError:
+                return
+
+    def _partitions(self) -> Sequence[int]:
+        if self.rebalancing:
+            return ()
+        return [place.partition for place in self.consumer.assignment()]
+
+    def _records(self, events: Sequence[EventT[bytes]]) -> Sequence[Record]:
+        return [
+            Record(
+                topic=self._worker.topic.name,
+                partition=message.partition,
+                offset=message.offset,
+                key=message.key,
+                value=message.value,
+                headers=_pairs(message.headers),
+                timestamp_ms=int(message.timestamp * 1000),
+            )
+            for message in (event.message for event in events)
+        ]
+
+
+def _pairs(headers: HeadersArg | None) -> Headers:
+    if isinstance(headers, Mapping):
+        return tuple(headers.items())
+    return tuple(headers or ())
+
+
+def faust_app(worker: Worker) -> WorkerApp:
+    """Make the app that `faust -A` runs; nothing is connected before it is started."""
+    return WorkerApp(worker, load_settings())

@@ -1,0 +1,34 @@
+"""An outbox row as messages: the same envelope for each topic that carries its type."""
+
+from collections.abc import Sequence
+
+from schemas import codec
+from schemas.events import CONTENT_TYPE
+from streams.domain.routing import topics_of
+from streams.store.outbox import OutboxRow
+from streams.transport.interface import Message
+
+
+def messages_of(row: OutboxRow, epoch: int) -> Sequence[Message]:
+    """Give a row's messages, which carry the epoch of the relay that sends them."""
+    value = encode_envelope(row)
+    key = str(row.user_id).encode()
+    headers = (("content-type", CONTENT_TYPE), ("epoch", str(epoch).encode()))
+    return [Message(topic.name, key, value, headers) for topic in topics_of(row.type)]
+
+
+def encode_envelope(row: OutboxRow) -> bytes:
+    """Write a row as a CloudEvent; its data is taken over as it stands."""
+    envelope = {
+        "specversion": "1.0",
+        "id": row.event_id,
+        "source": row.source,
+        "type": row.type,
+        "subject": row.subject,
+        "time": row.occurred_at,
+        "datacontenttype": "application/json",
+        "partitionkey": row.user_id,
+    }
+    if row.traceparent:
+        envelope["traceparent"] = row.traceparent
+    return codec.encode(envelope | {"data": codec.fragment(row.data)})

@@ -1,0 +1,68 @@
+"""Leadership: whether this relay may publish, known without asking the database each time."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from time import monotonic
+from uuid import UUID
+
+from schemas.ids import new_id
+from streams.observability.metrics import RELAY_LEADER
+from streams.store.database import Database, StoreError
+from streams.store.lease import LEASE, give_up_lease, hold_lease
+
+RENEW_S = 1.0
+_MARGIN_S = 0.5
+"""Stop this long before the lease ends, for what is between reading the clock and the send."""
+
+_log = logging.getLogger(__name__)
+
+
+class Leadership:
+    """The lease as this process knows it.
+
+    Its end is counted from before the statement that took it, on a clock that goes on while the
+    process is stopped: a relay that wakes after its lease does not believe that it leads.
+    """
+
+    def __init__(self, database: Database, changed: Callable[[], None]) -> None:
+        self._database = database
+        self._changed = changed
+        self._holder: UUID = new_id()
+        self._epoch: int | None = None
+        self._ends_at = 0.0
+
+    def epoch(self) -> int | None:
+        """Give the epoch in which this relay leads now; None if it does not."""
+        return self._epoch if monotonic() < self._ends_at else None
+
+    async def keep(self) -> None:
+        """Take the lease when it is free and renew it, until cancelled; then give it up."""
+        try:
+            while True:
+                try:
+                    await self.renew()
+                except StoreError as error:
+                    _log.warning("the lease could not be renewed: %s", error)
+                RELAY_LEADER.set(self.epoch() is not None)
+                await asyncio.sleep(RENEW_S)
+        finally:
+            await self._give_up()
+
+    async def renew(self, *, new_epoch: bool = False) -> None:
+        """Prolong the lease, or take it; with `new_epoch`, as another leader would."""
+        asked_at = monotonic()
+        epoch = await hold_lease(self._database, self._holder, new_epoch=new_epoch)
+        if epoch != self._epoch:
+            _log.info("leading in epoch %d", epoch) if epoch else _log.info("another relay leads")
+        self._epoch = epoch
+        self._ends_at = asked_at + LEASE.total_seconds() - _MARGIN_S
+        self._changed()
+
+    async def _give_up(self) -> None:
+        self._epoch = None
+        RELAY_LEADER.set(0)
+        try:
+            await give_up_lease(self._database, self._holder)
+        except StoreError as error:
+            _log.info("the lease was not given up, and will end by itself: %s", error)

@@ -1,0 +1,187 @@
+"""The one door to PostgreSQL: a pool with limits, and errors that say what to do about them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Row = asyncpg.Record
+
+POOL_SIZE = 10
+ACQUIRE_S_MAX = 3.0
+COMMAND_S_MAX = 10.0
+"""Longer than the server's own `statement_timeout`, which should speak first."""
+
+_SERVER_SETTINGS = {
+    "application_name": "taskflow",
+    "timezone": "UTC",
+    "statement_timeout": "8s",
+    "lock_timeout": "4s",
+    # A process that is stopped inside of a transaction frees its rows after this.
+    "idle_in_transaction_session_timeout": "5s",
+}
+
+
+class Fault(Enum):
+    """What a failed statement means for whoever ran it."""
+
+    TRANSIENT = auto()
+    """The database is away or busy: the same statement may well succeed later."""
+    SETUP = auto()
+    """Its schema or its permissions are not what the program expects: a person must act."""
+    DATA = auto()
+    """The values were refused, and will be every time."""
+    UNKNOWN = auto()
+
+
+class StoreError(Exception):
+    """The base of all that this layer raises; chained from the driver's own error."""
+
+    def __init__(self, fault: Fault, message: str, constraint: str | None = None) -> None:
+        super().__init__(message)
+        self.fault = fault
+        self.constraint = constraint
+
+
+_FAULTS = {
+    **dict.fromkeys(("08", "25", "40", "53", "57"), Fault.TRANSIENT),
+    **dict.fromkeys(("28", "3D", "42"), Fault.SETUP),
+    **dict.fromkeys(("22", "23"), Fault.DATA),
+    "55": Fault.TRANSIENT,  # another session had the row for longer than `lock_timeout`
+}
+"""By class, which is the first two characters of an SQLSTATE (PostgreSQL manual, appendix A)."""
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Sort a driver's error by its SQLSTATE; a broken connection is transient."""
+    match error:
+        case asyncpg.PostgresError():
+            return _FAULTS.get((error.sqlstate or "")[:2], Fault.UNKNOWN)
+        case asyncpg.DataError():
+            return Fault.DATA
+        case OSError() | TimeoutError() | asyncpg.InterfaceError():
+            return Fault.TRANSIENT
+        case _:
+            return Fault.UNKNOWN
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        constraint = getattr(error, "constraint_name", None)
+        # Only the first line: the detail behind it may quote a user's values.
+        message = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise StoreError(fault_of(error), message, constraint) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One connection, in a transaction that ends with the context that gave it."""
+
+    _connection: "PoolConnectionProxy[Row]"
+
+    async def fetch(self, sql: str, *parameters: object) -> list[Row]:
+        """Run a statement and give its rows."""
+        with _translated():
+            return await self._connection.fetch(sql, *parameters)
+
+    async def fetchrow(self, sql: str, *parameters: object) -> Row | None:
+        """Run a statement and give its first row."""
+        with _translated():
+            return await self._connection.fetchrow(sql, *parameters)
+
+    async def run_script(self, sql: str) -> None:
+        """Run several statements without parameters."""
+        with _translated():
+            await self._connection.execute(sql)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A pool of connections; each call of its own takes one and is one transaction.
+
+    Every method raises `StoreError`, at the latest after `ACQUIRE_S_MAX` and `COMMAND_S_MAX`. When
+    it was transient the statement may have been carried out. Cancellation cancels the statement.
+    """
+
+    _pool: "asyncpg.Pool[Row]"
+
+    async def fetch(self, sql: str, *parameters: object) -> list[Row]:
+        """Run a statement and give its rows."""
+        async with self._connection() as connection:
+            return await connection.fetch(sql, *parameters)
+
+    async def fetchrow(self, sql: str, *parameters: object) -> Row | None:
+        """Run a statement and give its first row."""
+        async with self._connection() as connection:
+            return await connection.fetchrow(sql, *parameters)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """Open a transaction: committed at the end of the context, rolled back on an error."""
+        async with self._connection() as connection, connection.transaction():
+            yield Session(connection)
+
+    @asynccontextmanager
+    async def listening(
+        self, channel: str, wake: Callable[[], None]
+    ) -> AsyncIterator[Callable[[], bool]]:
+        """Call `wake` for each NOTIFY on a channel; gives a function that tells if it still hears.
+
+        A notification may be lost: whoever waits for `wake` needs a slow poll of its own behind it.
+        """
+
+        def on_notify(*_: object) -> None:
+            wake()
+
+        async with self._connection() as connection:
+            await connection.add_listener(channel, on_notify)
+            try:
+                yield lambda: not connection.is_closed()
+            finally:
+                if not connection.is_closed():
+                    await connection.remove_listener(channel, on_notify)
+
+    async def check(self) -> None:
+        """Return if the database answers now; raise `StoreError` if it does not."""
+        await self.fetchrow("SELECT 1")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator["PoolConnectionProxy[Row]"]:
+        with _translated():
+            connection = await self._pool.acquire(timeout=ACQUIRE_S_MAX)
+            try:
+                yield connection
+            finally:
+                await self._pool.release(connection)
+
+
+@asynccontextmanager
+async def open_database(url: str, pool_size: int = POOL_SIZE) -> AsyncIterator[Database]:
+    """Open a pool; it connects when it is first used, so a database that is away fails no start.
+
+    Closing waits a few seconds for what is running, and then ends it.
+    """
+    pool = asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=pool_size,
+        timeout=ACQUIRE_S_MAX,
+        command_timeout=COMMAND_S_MAX,
+        max_inactive_connection_lifetime=60,
+        server_settings=_SERVER_SETTINGS,
+    )
+    await pool
+    try:
+        yield Database(pool)
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), ACQUIRE_S_MAX)
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            pool.terminate()

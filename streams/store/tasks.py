@@ -1,0 +1,181 @@
+"""Tasks in PostgreSQL: each write is one statement that also writes its event's outbox row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from schemas import codec
+from schemas.events import Actor
+from schemas.ids import new_id
+from schemas.tasks import Task
+from streams.domain.tasks import Change
+from streams.store.database import Database, Row
+
+_SOURCE = "/taskflow/api"
+
+_TAGS = """
+    named AS (
+        -- DO UPDATE and not DO NOTHING, which would lose a tag that is made at the same moment;
+        -- in one order for all writers, so that two of them never wait for each other.
+        INSERT INTO tags (id, user_id, name, name_key)
+        SELECT id, $2, name, name_key
+          FROM unnest($3::uuid[], $4::text[], $5::text[]) AS wanted (id, name, name_key)
+         ORDER BY name_key
+        ON CONFLICT (user_id, name_key) DO UPDATE SET name = tags.name
+        RETURNING id, name, name_key
+    ),
+    names AS (
+        SELECT coalesce(array_agg(name ORDER BY name_key), '{}') AS all_names FROM named
+    )"""
+
+_LOG = """
+    linked AS (
+        INSERT INTO todo_tags (todo_id, tag_id)
+        SELECT written.id, named.id FROM written, named
+        ON CONFLICT DO NOTHING
+    ),
+    logged AS (
+        INSERT INTO outbox
+            (event_id, type, source, user_id, subject, occurred_at, traceparent, data)
+        SELECT $6, $7, $8, user_id, id, updated_at, $9,
+               json_build_object('task', task_json(written), 'changed', $10::text[],
+                                 'actor', $11::json)
+          FROM written
+    )
+    SELECT task_json(written)::text AS task FROM written"""
+
+_INSERT = f"""
+    WITH {_TAGS},
+    instant AS (SELECT clock_timestamp() AS now),
+    written AS (
+        INSERT INTO tasks
+            (id, user_id, tag_names, title, description, priority, due_date, remind_at,
+             recurrence_pattern, recurrence_interval, recurrence_mode,
+             next_occurrence, series_id, occurrence, created_at, updated_at)
+        SELECT $1, $2, all_names, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, now, now
+          FROM names, instant
+        RETURNING *
+    ),
+    {_LOG}"""
+
+_UPDATE = f"""
+    WITH {_TAGS},
+    written AS (
+        UPDATE tasks SET
+            tag_names = CASE WHEN $26 THEN (SELECT all_names FROM names) ELSE tag_names END,
+            title = $12, description = $13, priority = $14, due_date = $15, remind_at = $16,
+            recurrence_pattern = $17, recurrence_interval = $18, recurrence_mode = $19,
+            next_occurrence = $20, series_id = $21, occurrence = $22,
+            status = $23, completed_at = $24, deleted_at = $25,
+            version = version + 1,
+            -- Strictly after the version before, whatever the clock does.
+            updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond'),
+            change_xid = pg_current_xact_id()
+         WHERE id = $1 AND user_id = $2 AND version = $27
+        RETURNING *
+    ),
+    unlinked AS (
+        DELETE FROM todo_tags
+         WHERE $26 AND todo_id = (SELECT id FROM written)
+           AND tag_id <> ALL (SELECT id FROM named)
+    ),
+    {_LOG}"""
+
+_FIND = """
+    SELECT task_json(tasks)::text AS task FROM tasks
+     WHERE id = $1 AND user_id = $2 AND (deleted_at IS NULL OR $3)"""
+
+_LIST = """
+    SELECT task_json(tasks)::text AS task FROM tasks
+     WHERE user_id = $1 AND deleted_at IS NULL
+       AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
+     ORDER BY created_at DESC, id DESC
+     LIMIT $4"""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asks for a write, and within which trace (W3C Trace Context)."""
+
+    actor: Actor
+    traceparent: str | None = None
+
+
+async def insert_task(database: Database, user_id: UUID, change: Change, origin: Origin) -> Task:
+    """Write a new task and its event in one statement, and give the task as it now is."""
+    row = await database.fetchrow(
+        _INSERT, new_id(), user_id, *_written(change, origin, tags_changed=True)
+    )
+    if row is None:
+        raise AssertionError("an INSERT without a condition gives its row")
+    return _task(row)
+
+
+async def update_task(
+    database: Database, task: Task, change: Change, origin: Origin
+) -> Task | None:
+    """Write a change and its event in one statement; None if the task is another version by now."""
+    tags_changed = "tags" in change.changed
+    draft = change.draft
+    row = await database.fetchrow(
+        _UPDATE,
+        task.id,
+        task.user_id,
+        *_written(change, origin, tags_changed=tags_changed),
+        draft.status,
+        draft.completed_at,
+        draft.deleted_at,
+        tags_changed,
+        task.version,
+    )
+    return _task(row) if row else None
+
+
+async def find_task(
+    database: Database, user_id: UUID, task_id: UUID, *, deleted_too: bool = False
+) -> Task | None:
+    """Give one task of one user; a deleted one only if asked for."""
+    row = await database.fetchrow(_FIND, task_id, user_id, deleted_too)
+    return _task(row) if row else None
+
+
+async def list_tasks(
+    database: Database, user_id: UUID, before: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[Task]:
+    """Give the newest tasks that were created before an instant and id, at most `limit`."""
+    created_at, task_id = before or (None, None)
+    rows = await database.fetch(_LIST, user_id, created_at, task_id, limit)
+    return [_task(row) for row in rows]
+
+
+def _written(change: Change, origin: Origin, *, tags_changed: bool) -> tuple[object, ...]:
+    """Give the parameters from $3 on that both statements share."""
+    draft, fields = change.draft, change.draft.fields
+    names = fields.tags if tags_changed else ()
+    return (
+        [new_id() for _ in names],
+        list(names),
+        [name.casefold() for name in names],
+        new_id(),
+        change.event_type,
+        _SOURCE,
+        origin.traceparent,
+        list(change.changed),
+        codec.encode(origin.actor.model_dump()).decode(),
+        fields.title,
+        fields.description,
+        fields.priority,
+        fields.due_date,
+        fields.remind_at,
+        fields.recurrence_pattern,
+        fields.recurrence_interval,
+        fields.recurrence_mode,
+        draft.next_occurrence,
+        draft.series_id,
+        draft.occurrence,
+    )
+
+
+def _task(row: Row) -> Task:
+    return Task.model_validate_json(row["task"])
