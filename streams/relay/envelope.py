@@ -21,13 +21,13 @@ def encode_envelope(row: OutboxRow) -> bytes:
     """Write a row as a CloudEvent; its data is taken over as it stands."""
     envelope = {
         "specversion": "1.0",
-        "id": row.event_id,
+        "id": str(row.event_id),
         "source": row.source,
         "type": row.type,
         "subject": row.subject,
         "time": row.occurred_at,
         "datacontenttype": "application/json",
-        "partitionkey": row.user_id,
+        "partitionkey": str(row.user_id),
     }
     if row.traceparent:
         envelope["traceparent"] = row.traceparent
