@@ -44,7 +44,7 @@ class Connection:
         finally:
             self._leave()
             self.wire.heard = None
-            self.wire.cut_later(self.limits.close_s_max)
+            self.wire.cut_later()
 
     def deliver(self, frame: bytes) -> None:
         """Write an event frame, or close with 4000 if too much before it was not taken."""
@@ -68,7 +68,7 @@ class Connection:
                     self._welcome(action)
                 case End(close):
                     self._leave()
-                    self.wire.write_close(close, self.limits.close_s_max)
+                    self.wire.write_close(close)
                 case _:
                     assert_never(action)
         self._arm()

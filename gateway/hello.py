@@ -1,5 +1,6 @@
 """The first frames of a connection: hello, and what is said about a position that was brought."""
 
+from math import ceil
 from typing import Literal
 from uuid import UUID
 
@@ -20,9 +21,9 @@ class Resumed(BaseModel):
     reason: Literal["expired", "unknown", "too_much"] | None = None
 
 
-def hello_frame(user_id: UUID, position: str, heartbeat_s: int) -> bytes:
-    """Say who is listening, and from where."""
-    hello = Hello(user_id=user_id, position=position, heartbeat_s=heartbeat_s)
+def hello_frame(user_id: UUID, position: str, heartbeat_s: float) -> bytes:
+    """Say who is listening, and from where; the heartbeat is told in whole seconds, rounded up."""
+    hello = Hello(user_id=user_id, position=position, heartbeat_s=ceil(heartbeat_s))
     return codec.encode(hello.model_dump(mode="json"))
 
 

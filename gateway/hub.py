@@ -44,19 +44,25 @@ class Hub:
         if not listeners:
             del self._listeners[user_id]
 
+    @property
+    def count(self) -> int:
+        """The number of all listeners."""
+        return sum(map(len, self._listeners.values()))
+
     def count_of(self, user_id: UUID) -> int:
         """Give the number of a user's listeners."""
         return len(self._listeners.get(user_id, ()))
 
-    def deliver(self, arrival: Arrival) -> None:
-        """Build the frame once, and give it to every listener of the user."""
+    def deliver(self, arrival: Arrival) -> bool:
+        """Build the frame once and give it to every listener of the user; say if there was one."""
         listeners = self._listeners.get(arrival.user_id)
         if not listeners:
-            return
+            return False
         frame = event_frame(self.seal.write(arrival.position, arrival.user_id), arrival.envelope)
         FRAMES_SENT.inc(len(listeners))
         for listener in tuple(listeners):
             listener.deliver(frame)
+        return True
 
     def end_all(self, close: Close) -> None:
         """Close every listener."""

@@ -23,7 +23,7 @@ class Limits:
 
     open_s_max: float = 5.0
     auth_s_max: float = AUTH_S_MAX
-    heartbeat_s: int = HEARTBEAT_S
+    heartbeat_s: float = HEARTBEAT_S
     silence_s_max: float = SILENCE_S_MAX
     close_s_max: float = 5.0
     shutdown_s_max: float = 8.0

@@ -53,7 +53,7 @@ class Gateway:
             raise TypeError("the server was not told to make wires")
         address = wire.address
         if not self.addresses.take(address):
-            wire.write_close(Close.TOO_MANY_CONNECTIONS, self.limits.close_s_max)
+            wire.write_close(Close.TOO_MANY_CONNECTIONS)
             await wire.wait_closed()
             return
         session = Session(self.key, self.limits, self.clock())

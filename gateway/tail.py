@@ -25,8 +25,9 @@ class TailReader:
     """Reads on for ever, and says by `check` whether it can.
 
     While the log does not answer, the clients stay and the reading goes on later from where it
-    was. If that place has left the log, all clients are closed with 4004, since what they missed
-    cannot be told, and the reading starts anew. Any other error ends the process.
+    was. If that place has left the log, or the topic is gone, all clients are closed with 4004,
+    since what they missed cannot be told, and the reading starts anew. Any other error ends the
+    process.
     """
 
     transport: Transport
@@ -43,12 +44,12 @@ class TailReader:
                 await self._read_on()
             except UnknownTopicError:
                 trouble = f"topic {TASK_UPDATES.name} is missing: run `taskflow topics`"
+                self._begin_anew()
             except TransportUnavailableError:
                 trouble = "the log does not answer"
             except OffsetOutOfRangeError:
                 trouble = "the place to read on from has left the log"
-                self.feed.forget()
-                self.hub.end_all(Close.LOG_UNAVAILABLE)
+                self._begin_anew()
             if self.trouble is None:
                 wait_s = self.limits.retry_s_min
             self._tell(trouble)
@@ -71,10 +72,17 @@ class TailReader:
                     self._tell(None)
                 records = await tail.read(self.limits.read_records_max, self.limits.read_timeout_s)
                 for record in records:
-                    if arrival := self.feed.take(record):
-                        self.hub.deliver(arrival)
-                # A read that finds records waiting may not suspend; the sockets have a turn here.
+                    arrival = self.feed.take(record)
+                    if arrival and self.hub.deliver(arrival):
+                        # Sockets have their turn before more is written to them, or a burst for
+                        # one user would look like a client that does not read.
+                        await asyncio.sleep(0)
+                # A read that finds records waiting may not suspend either.
                 await asyncio.sleep(0)
+
+    def _begin_anew(self) -> None:
+        self.feed.forget()
+        self.hub.end_all(Close.LOG_UNAVAILABLE)
 
     def _tell(self, trouble: str | None) -> None:
         if trouble != self.trouble:

@@ -2,7 +2,7 @@
 
 The library's own `send` waits for a slow client, and its `close` may wait for ever behind a full
 buffer. Here the socket's write buffer is the client's queue: writing only adds to it, its size can
-be asked for, and what is closed is gone after `close_s_max`, whatever the client does.
+be asked for, and what is closed is gone after `close_timeout`, whatever the client does.
 """
 
 from asyncio import TimerHandle
@@ -86,18 +86,24 @@ class Wire(ServerConnection):
             self.protocol.send_ping(b"")
             self.send_data()
 
-    def write_close(self, close: Close, close_s_max: float) -> None:
+    def write_close(self, close: Close) -> None:
         """Add a close frame, and cut the connection if it is not closed in time."""
         if self.protocol.state is OPEN:
             CLOSES.labels(close.reason).inc()
             self.protocol.send_close(close.code, close.reason)
             self.send_data()
-        self.cut_later(close_s_max)
+        self.cut_later()
 
-    def cut_later(self, close_s_max: float) -> None:
-        """Cut the connection if it is not closed in time."""
+    def cut_later(self) -> None:
+        """Cut the connection if it is not closed in `close_timeout`, which serve() was given."""
         if self._cut is None and self.protocol.state is not CLOSED:
-            self._cut = self.loop.call_later(close_s_max, self.transport.abort)
+            self._cut = self.loop.call_later(self.close_timeout or 0.0, self.transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Read as the library does, which waits without a bound for a TCP connection's end."""
+        super().data_received(data)
+        if self.protocol.close_expected():
+            self.cut_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up as the library does, and wait for no cut."""
