@@ -5,8 +5,11 @@ follow what was done, and are for lag tools only. What it does when left alone i
 tests/integration/test_faust_behaviour.py.
 """
 
+import logging
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from threading import Timer
 from typing import cast
 
 import faust
@@ -23,15 +26,18 @@ from streams.effects.retrying import StoppingError
 from streams.effects.worker import Worker
 from streams.observability.health import Health
 from streams.observability.health_port import health_port
-from streams.observability.logs import configure_logging
 from streams.store.database import open_database
 from streams.transport.interface import Headers, Record, TransportError
 from streams.transport.opening import open_transport
 
+STOP_S_MAX = 6.0
+"""After this a worker that was asked to stop is ended: its supervisor would wait no longer."""
 BATCH_S = 0.02
 """How long a batch may wait for more events: less than anyone sees in an audit log."""
 WATCH_S = 2.0
 """How often each partition is compared with the log, for events that Faust has lost."""
+
+_log = logging.getLogger(__name__)
 
 
 class _Boot(BootStrategy):
@@ -71,9 +77,13 @@ class WorkerApp(faust.App):
             raise RuntimeError("the app was not started")
         return self._processor
 
+    async def on_first_start(self) -> None:
+        """Make the folder that Faust wants for its tables; it makes only the last part of it."""
+        self.conf.datadir.parent.mkdir(parents=True, exist_ok=True)
+        await super().on_first_start()
+
     async def on_start(self) -> None:
         """Open what the worker needs, and wait for its topic: Faust ignores a missing one."""
-        configure_logging(self._settings)
         enter = self._resources.enter_async_context
         database = await enter(open_database(self._settings.required_database_url(), pool_size=4))
         transport = await enter(open_transport(self._settings))
@@ -90,7 +100,10 @@ class WorkerApp(faust.App):
         await super().on_start()
 
     async def on_stop(self) -> None:
-        """End what waits, so that SIGTERM is not held up by a retry."""
+        """End what waits, so that SIGTERM is held up by no retry and no broker that is away."""
+        deadline = Timer(STOP_S_MAX, _end_process)
+        deadline.daemon = True
+        deadline.start()
         if self._processor is not None:
             self._processor.trouble.stopping.set()
         await super().on_stop()
@@ -99,6 +112,14 @@ class WorkerApp(faust.App):
         """Close what was opened."""
         await super().on_shutdown()
         await self._resources.aclose()
+
+    def _crash(self, reason: BaseException) -> None:
+        """End the process at once, to be started again: nothing that is not committed is done.
+
+        Faust's own way out of a crash waits for its consumer's thread, 40 s and more.
+        """
+        _log.critical("crashed: %r", reason, exc_info=reason)
+        _end_process()
 
     async def _wait_for_topic(self) -> None:
         trouble = self.processor.trouble
@@ -154,6 +175,11 @@ def _pairs(headers: HeadersArg | None) -> Headers:
     if isinstance(headers, Mapping):
         return tuple(headers.items())
     return tuple(headers or ())
+
+
+def _end_process() -> None:
+    logging.shutdown()
+    os._exit(1)
 
 
 def faust_app(worker: Worker) -> WorkerApp:

@@ -1,0 +1,79 @@
+"""What goes wrong in a campaign: processes are killed, or stopped and woken, at random moments."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from tests.servers import Servers
+
+from tests.stack import Stack
+
+Fault = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Nemesis:
+    """Faults for a stack and the servers below it."""
+
+    stack: Stack
+    servers: Servers
+
+    def kill(self, name: str) -> Fault:
+        """Kill one of the processes with -9; its supervisor starts it again."""
+
+        async def fault() -> None:
+            self.stack.children[name].kill()
+
+        return fault
+
+    def restart_broker(self, down_s: float = 0.0) -> Fault:
+        """Kill the broker with -9 and start it again on its port."""
+
+        async def fault() -> None:
+            await asyncio.to_thread(self.servers.kafka.kill)
+            await asyncio.sleep(down_s)
+            await asyncio.to_thread(self.servers.kafka.start)
+
+        return fault
+
+    def restart_database(self) -> Fault:
+        """Kill the database with -9 and start it again on its port."""
+
+        async def fault() -> None:
+            await asyncio.to_thread(self.servers.postgres.kill)
+            await asyncio.to_thread(self.servers.postgres.start)
+
+        return fault
+
+    def stop_process(self, name: str, asleep_s: float) -> Fault:
+        """Stop one of the processes with SIGSTOP, and wake it later."""
+        return self._stop(lambda: self.stack.children[name].pid, asleep_s)
+
+    def stop_broker(self, asleep_s: float) -> Fault:
+        """Stop the broker with SIGSTOP, and wake it later."""
+        return self._stop(lambda: self.servers.kafka.pid, asleep_s)
+
+    @staticmethod
+    def _stop(pid: Callable[[], int], asleep_s: float) -> Fault:
+        async def fault() -> None:
+            stopped = pid()
+            os.kill(stopped, signal.SIGSTOP)
+            try:
+                await asyncio.sleep(asleep_s)
+            finally:
+                os.kill(stopped, signal.SIGCONT)
+
+        return fault
+
+
+async def strike(faults: Sequence[Fault], within_s: float, seed: int) -> None:
+    """Let each fault happen at a random moment, one after another."""
+    dice = random.Random(seed)
+    shuffled = dice.sample(list(faults), len(faults))
+    pauses = [dice.uniform(0.2, 1.8) * within_s / len(faults) for _ in faults]
+    for fault, pause in zip(shuffled, pauses, strict=True):
+        await asyncio.sleep(pause)
+        await fault()
