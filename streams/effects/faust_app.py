@@ -146,8 +146,7 @@ class WorkerApp(faust.App):
         while not self.should_stop:
             await self.sleep(WATCH_S)
             try:
-                for partition in self._partitions():
-                    await self.processor.catch_up(partition)
+                await self.processor.catch_up(self._partitions())
             except StoppingError:
                 return
 

@@ -1,5 +1,6 @@
 """The ledger as one process knows it: the next offset of each partition."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -34,7 +35,7 @@ class Ledger:
         Halts where the log does not reach: something was lost, or the topic was made anew.
         """
         if partition not in self._known:
-            extent = await self.extent(partition)
+            extent = (await self.extents())[partition]
             offset = await self._read(partition, extent.start)
             if not extent.start <= offset <= extent.end:
                 await self.halt(partition, offset, extent)
@@ -49,11 +50,11 @@ class Ledger:
             f" decide from where to go on, and `rewind` {self.worker.app} to it"
         )
 
-    async def extent(self, partition: int) -> Extent:
-        """Give what the log has of a partition; waits for the log."""
+    async def extents(self) -> Mapping[int, Extent]:
+        """Give what the log has of each partition; waits for the log."""
         while True:
             try:
-                return (await self.transport.extents(self.worker.topic.name))[partition]
+                return await self.transport.extents(self.worker.topic.name)
             except TransportError as error:
                 await self.trouble.pause(f"the log does not answer: {error}")
 

@@ -12,6 +12,7 @@ from streams.effects.worker import Worker
 from streams.observability.metrics import EFFECTS_GAPS, EFFECTS_HOLES, EFFECTS_LAG
 from streams.store.database import Database
 from streams.transport.interface import (
+    Extent,
     OffsetOutOfRangeError,
     Record,
     Tail,
@@ -61,7 +62,7 @@ class Processor:
             for partition, own in by_partition.items():
                 await self._advance(partition, own)
 
-    async def catch_up(self, partition: int) -> None:
+    async def catch_up(self, partitions: Sequence[int]) -> None:
         """Commit what the log has and nobody has brought since the last call.
 
         It is called every few seconds, and does nothing while the worker is at work.
@@ -69,16 +70,21 @@ class Processor:
         if self._turn.locked():
             return
         async with self._turn:
-            extent = await self.ledger.extent(partition)
-            expected = await self.ledger.expected(partition)
-            EFFECTS_LAG.labels(self.worker.app, partition).set(extent.end - expected)
-            if expected > extent.end:
-                await self.ledger.halt(partition, expected, extent)
-            behind = expected < extent.end
-            if behind and self._seen.get(partition) == expected:
-                await self._fill(partition, expected, min(extent.end, expected + PAGE))
-            elif behind:
-                self._seen[partition] = expected
+            extents = await self.ledger.extents()
+            for partition in partitions:
+                await self._catch_up_one(partition, extents[partition])
+            self.trouble.over()
+
+    async def _catch_up_one(self, partition: int, extent: Extent) -> None:
+        expected = await self.ledger.expected(partition)
+        EFFECTS_LAG.labels(self.worker.app, partition).set(max(0, extent.end - expected))
+        if expected > extent.end:
+            await self.ledger.halt(partition, expected, extent)
+        if expected == extent.end:
+            return
+        if self._seen.get(partition) == expected:
+            await self._fill(partition, expected, min(extent.end, expected + PAGE))
+        self._seen[partition] = expected
 
     async def _advance(self, partition: int, records: Sequence[Record]) -> None:
         rest = list(records)
@@ -107,7 +113,7 @@ class Processor:
                 async with self.transport.tail(topic, {partition: begin}) as tail:
                     return await read_until(tail, end)
             except OffsetOutOfRangeError:
-                await self.ledger.halt(partition, begin, await self.ledger.extent(partition))
+                await self.ledger.halt(partition, begin, (await self.ledger.extents())[partition])
             except TransportError as error:
                 await self.trouble.pause(f"the log does not answer: {error}")
 
