@@ -1,0 +1,94 @@
+"""Topics on the brokers: created from our table, and looked up before they are used."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+
+from schemas.topics import TOPICS, Topic
+from streams.transport.interface import TransportUnavailableError, UnknownTopicError
+from streams.transport.kafka.connection import Connection, answering
+
+MESSAGE_BYTES_MAX = 1_048_576
+"""Of a topic that is none of ours: Kafka's own default."""
+REPLICATION_SAFE = 3
+"""From so many copies on, an acknowledged record is on two of them at least."""
+
+
+@dataclass(slots=True)
+class Topics:
+    """What one process knows of the topics; a number of partitions is asked for once."""
+
+    connection: Connection
+    _partitions: dict[str, int] = field(default_factory=dict)
+    _limits: dict[str, int] = field(
+        default_factory=lambda: {topic.name: topic.message_bytes_max for topic in TOPICS}
+    )
+
+    def message_bytes_max(self, topic: str) -> int:
+        """Give the largest message that a topic takes."""
+        return self._limits.get(topic, MESSAGE_BYTES_MAX)
+
+    async def partitions(self, topic: str) -> int:
+        """Give how many partitions a topic has; raise `UnknownTopicError` if there is none."""
+        if topic not in self._partitions:
+            name = self.connection.topic_name(topic)
+            async with self._admin(f"looking up {topic}") as admin:
+                (found,) = await admin.describe_topics([name])
+            if for_code(found["error_code"]) is UnknownTopicOrPartitionError:
+                raise UnknownTopicError(f"there is no topic {name}: run `taskflow topics`")
+            self._partitions[topic] = len(found["partitions"])
+        return self._partitions[topic]
+
+    async def create(self, topics: Sequence[Topic]) -> Sequence[str]:
+        """Create those that do not exist, and give their names."""
+        self._limits |= {topic.name: topic.message_bytes_max for topic in topics}
+        async with self._admin("creating topics") as admin:
+            answer = await admin.create_topics([self._new_topic(topic) for topic in topics])
+        errors = {name: for_code(code) for name, code, *_ in answer.topic_errors}
+        return [
+            topic.name
+            for topic in topics
+            if _was_created(errors[self.connection.topic_name(topic.name)])
+        ]
+
+    @asynccontextmanager
+    async def _admin(self, what: str) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(**self.connection.options())
+        async with answering(what):
+            try:
+                await admin.start()
+                yield admin
+            finally:
+                await admin.close()
+
+    def _new_topic(self, topic: Topic) -> NewTopic:
+        settings = self.connection.settings
+        return NewTopic(
+            self.connection.topic_name(topic.name),
+            settings.kafka_partitions,
+            settings.kafka_replication,
+            topic_configs={
+                "cleanup.policy": "delete",
+                "retention.ms": str(int(topic.retention.total_seconds() * 1000)),
+                "max.message.bytes": str(topic.message_bytes_max),
+                "min.insync.replicas": (
+                    "2" if settings.kafka_replication >= REPLICATION_SAFE else "1"
+                ),
+            },
+        )
+
+
+def _was_created(error: type[KafkaError]) -> bool:
+    if error is TopicAlreadyExistsError:
+        return False
+    if error.errno:
+        raise TransportUnavailableError(f"creating topics: {error.message}: {error.description}")
+    return True
