@@ -5,13 +5,15 @@ import signal
 import sys
 
 from gateway.server import CannotListenError, open_gateway
-from schemas.settings import MissingSettingError, Settings, load_settings
+from schemas.settings import MissingSettingError, Settings, TransportKind, load_settings
 from streams.observability.logs import configure_logging
 from streams.transport.opening import open_transport
 
 
 async def run(settings: Settings) -> None:
     """Serve until a signal comes, then close every client with 4001 and return."""
+    if settings.transport is TransportKind.KAFKA:
+        settings.required_bootstrap_servers()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -113,13 +113,13 @@ async def open_gateway(
     health = Health({"log": transport.check, "tail": tail.check})
     routes = Routes(Door(gateway.key, settings.cors_origins), health)
     server = await _listen(settings, gateway, routes)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(tail.run())
+    async with asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(tail.run())
+        try:
             yield Running(server.sockets[0].getsockname()[1], gateway, tail)
+        finally:
+            await gateway.drain(server)
             reading.cancel()
-    finally:
-        await gateway.drain(server)
 
 
 async def _listen(settings: Settings, gateway: Gateway, routes: Routes) -> Server:

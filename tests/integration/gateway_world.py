@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-from streams.transport.memory import MemoryTransport
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -29,6 +28,7 @@ from streams.transport.interface import (
     Tail,
     TransportUnavailableError,
 )
+from streams.transport.memory import MemoryTransport
 
 SECRET = "s" * 32
 KEY = TokenKey(SECRET)
@@ -89,37 +89,48 @@ class World:
         return httpx.get(f"http://127.0.0.1:{self.running.port}{path}", trust_env=False)
 
     async def publish(
-        self,
-        user_id: UUID,
-        event_id: UUID | None = None,
-        headers: Headers = (),
-        filler: int = 0,
+        self, user_id: UUID, event_id: UUID | None = None, headers: Headers = (), filler: int = 0
     ) -> Place:
-        """Publish one event of a user's to task-updates."""
-        envelope = {
-            "specversion": "1.0",
-            "id": str(event_id or new_id()),
-            "source": "/taskflow/api",
-            "type": "taskflow.task.created",
-            "subject": str(uuid4()),
-            "time": "2027-01-01T00:00:00Z",
-            "datacontenttype": "application/json",
-            "partitionkey": str(user_id),
-            "data": {"filler": "x" * filler},
-        }
-        key, value = str(user_id).encode(), json.dumps(envelope).encode()
-        return await self.log.publish(Message(TASK_UPDATES.name, key, value, headers))
+        return await publish(self.log, user_id, event_id, headers, filler)
+
+
+async def publish(
+    log: MemoryTransport,
+    user_id: UUID,
+    event_id: UUID | None = None,
+    headers: Headers = (),
+    filler: int = 0,
+) -> Place:
+    """Publish one event of a user's to task-updates."""
+    envelope = {
+        "specversion": "1.0",
+        "id": str(event_id or new_id()),
+        "source": "/taskflow/api",
+        "type": "taskflow.task.created",
+        "subject": str(uuid4()),
+        "time": "2027-01-01T00:00:00Z",
+        "datacontenttype": "application/json",
+        "partitionkey": str(user_id),
+        "data": {"filler": "x" * filler},
+    }
+    key, value = str(user_id).encode(), json.dumps(envelope).encode()
+    return await log.publish(Message(TASK_UPDATES.name, key, value, headers))
+
+
+def settings_of_a_test(**given: Any) -> Settings:
+    """Settings that no environment touches, with a port that the kernel chooses."""
+    made = Settings(_env_file=None, jwt_secret=SECRET, kafka_partitions=4, **given)
+    return made.model_copy(update={"gateway_port": given.get("gateway_port", 0)})
 
 
 @asynccontextmanager
 async def world(
     limits: Limits | None = None, *, topics: bool = True, **settings: Any
 ) -> AsyncIterator[World]:
-    log = FaultyLog()
+    given = settings_of_a_test(**settings)
+    log = FaultyLog(given)
     if topics:
         await log.create_topics([TASK_UPDATES])
-    given = Settings(_env_file=None, jwt_secret=SECRET, **settings)
-    given = given.model_copy(update={"gateway_port": 0})
     async with open_gateway(given, log, limits) as running:
         made = World(log, running)
         if topics:

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 from gateway.server import open_gateway
 from schemas.ids import new_id
 from schemas.positions import Position
-from schemas.settings import Settings
 from schemas.topics import TASK_UPDATES
 from streams.transport.interface import (
     Headers,
@@ -15,11 +14,12 @@ from streams.transport.interface import (
 from tests.integration.gateway_world import (
     PING,
     SEAL,
-    SECRET,
     FaultyLog,
     World,
     frame,
     hello,
+    publish,
+    settings_of_a_test,
     until,
     world,
 )
@@ -58,11 +58,10 @@ async def test_hello_has_the_latest_position_and_older_events_do_not_come() -> N
 async def test_a_gateway_that_starts_late_begins_at_the_end() -> None:
     """What was in the log before is not sent, its positions are known, its ids not repeated."""
     user, event_id = uuid4(), new_id()
-    log = FaultyLog()
+    settings = settings_of_a_test()
+    log = FaultyLog(settings)
     await log.create_topics([TASK_UPDATES])
-    before = await World(log, None).publish(user, event_id)  # type: ignore[arg-type] # no server
-    settings = Settings(_env_file=None, jwt_secret=SECRET)
-    settings = settings.model_copy(update={"gateway_port": 0})
+    before = await publish(log, user, event_id)
     async with open_gateway(settings, log) as running:
         here = World(log, running)
         await until(lambda: running.tail.trouble is None)

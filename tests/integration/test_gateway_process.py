@@ -9,19 +9,18 @@ import sys
 from uuid import uuid4
 
 import pytest
-from streams.transport.memory import MemoryTransport
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.limits import Limits
 from gateway.server import CannotListenError, open_gateway
 from schemas.frames import Close
-from schemas.settings import Settings
-from schemas.topics import TASK_UPDATES
+from streams.transport.memory import MemoryTransport
 from tests.integration.gateway_world import (
     SECRET,
     WAIT_S_MAX,
     closed,
     hello,
+    settings_of_a_test,
     world,
 )
 
@@ -43,13 +42,11 @@ async def test_closing_tells_every_client_and_cuts_one_that_does_not_answer() ->
 
 
 async def test_a_taken_port_is_one_clear_error() -> None:
-    log = MemoryTransport()
-    await log.create_topics([TASK_UPDATES])
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        settings = Settings(_env_file=None, jwt_secret=SECRET, gateway_port=port)
+        settings = settings_of_a_test(gateway_port=port)
         with pytest.raises(CannotListenError, match=f"127.0.0.1:{port}"):
-            await open_gateway(settings, log).__aenter__()
+            await open_gateway(settings, MemoryTransport(settings)).__aenter__()
 
 
 def test_every_code_that_the_gateway_sends_is_below_its_limit() -> None:
@@ -97,11 +94,17 @@ async def patiently_connect(port: int) -> ClientConnection:
             await asyncio.sleep(0.02)
 
 
-async def test_a_missing_secret_ends_it_with_a_sentence() -> None:
-    running = process(free_port())
+@pytest.mark.parametrize(
+    ("missing", "environment"),
+    [("JWT_SECRET", {}), ("KAFKA_BOOTSTRAP_SERVERS", {"JWT_SECRET": SECRET, "TRANSPORT": "kafka"})],
+)
+async def test_a_missing_setting_ends_it_with_a_sentence(
+    missing: str, environment: dict[str, str]
+) -> None:
+    running = process(free_port(), **environment)
     _, errors = await asyncio.to_thread(running.communicate, timeout=WAIT_S_MAX)
     assert running.returncode == 1
-    assert errors.startswith("JWT_SECRET is not set.")
+    assert errors.startswith(f"{missing} is not set.")
     assert "Traceback" not in errors
 
 
