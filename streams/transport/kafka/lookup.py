@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.transport.interface import Extent
 from streams.transport.kafka.connection import Connection, answering
+from streams.transport.kafka.readers import start_consumer
 
 
 @dataclass(slots=True)
@@ -41,10 +42,6 @@ class Lookup:
     async def _started(self) -> AIOKafkaConsumer:
         if self._client is None:
             client = AIOKafkaConsumer(**self.connection.options(), group_id=None)
-            try:
-                await client.start()
-            except BaseException:
-                await client.stop()
-                raise
+            await start_consumer(client)
             self._client = client
         return self._client

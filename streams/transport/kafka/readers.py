@@ -1,5 +1,6 @@
 """Reading from Kafka: members of a group, and tails without one."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,13 +29,26 @@ READ_OPTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+async def start_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Connect a consumer, or leave nothing of it behind."""
+    try:
+        await consumer.start()
+        # A task of its own that has not begun yet makes its `stop` raise CancelledError
+        # (aiokafka 0.14, NoGroupCoordinator.close).
+        await asyncio.sleep(0)
+    except BaseException:
+        await consumer.stop()
+        raise
+
+
+@dataclass(slots=True, eq=False)
 class KafkaReader:
     """A consumer that was started: a tail, or a member of a group."""
 
     connection: Connection
     topic: str
     consumer: AIOKafkaConsumer
+    _closed: bool = False
 
     async def read(self, records_max: int, timeout_s: float) -> Sequence[Record]:
         """Give the next records, or none when the time is over."""
@@ -48,6 +62,8 @@ class KafkaReader:
             raise TransportClosedError(f"the reader of {self.topic} was closed") from error
         except kafka.KafkaError as error:
             raise TransportUnavailableError(f"reading {self.topic}: {error!r}") from error
+        if self._closed:
+            raise TransportClosedError(f"the reader of {self.topic} was closed")
         return [self._record(record) for page in pages.values() for record in page]
 
     async def commit(self, records: Sequence[Record]) -> None:
@@ -62,6 +78,7 @@ class KafkaReader:
 
     async def close(self) -> None:
         """Stop reading; a member leaves its group at once."""
+        self._closed = True
         await self.consumer.stop()
 
     def _record(self, record: ConsumerRecord[bytes, bytes]) -> Record:

@@ -23,7 +23,7 @@ from streams.transport.interface import (
 from streams.transport.kafka.connection import Connection, answering
 from streams.transport.kafka.lookup import Lookup
 from streams.transport.kafka.publisher import Publisher, Result, by_partition
-from streams.transport.kafka.readers import READ_OPTIONS, KafkaReader
+from streams.transport.kafka.readers import READ_OPTIONS, KafkaReader, start_consumer
 from streams.transport.kafka.topics import Topics
 
 
@@ -116,11 +116,11 @@ class KafkaTransport:
 
     @asynccontextmanager
     async def _reading(self, topic: str, consumer: AIOKafkaConsumer) -> AsyncIterator[KafkaReader]:
+        async with answering(f"beginning to read {topic}"):
+            await start_consumer(consumer)
         reader = KafkaReader(self._connection, topic, consumer)
+        self._readers.add(reader)
         try:
-            async with answering(f"beginning to read {topic}"):
-                await consumer.start()
-            self._readers.add(reader)
             yield reader
         finally:
             self._readers.discard(reader)
