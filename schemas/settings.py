@@ -82,6 +82,12 @@ class Settings(BaseSettings):
     api_port: Port = Field(default=8000, description="Port of the API.")
     gateway_host: Host = Field(default="127.0.0.1", description="Address of the gateway.")
     gateway_port: Port = Field(default=8001, description="Port of the gateway.")
+    websockets_per_user: int = Field(
+        default=50, ge=1, le=100_000, description="Connections that one user may have open."
+    )
+    websockets_per_address: int = Field(
+        default=2_000, ge=1, le=1_000_000, description="Connections that one address may have open."
+    )
     health_host: Host = Field(
         default="127.0.0.1", description="Address of a worker's or relay's health port."
     )

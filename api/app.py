@@ -1,0 +1,115 @@
+"""The API's wiring: every endpoint, every layer around them, and what they work with."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api import accounts, audit, machines, tasks
+from api.passwords import Passwords
+from api.problems import (
+    answer_problem,
+    answer_rule_error,
+    answer_store_error,
+    answer_validation_error,
+    not_found,
+)
+from api.services import Services
+from api.tracking import Tracking
+from schemas.problems import Problem, ProblemError
+from schemas.settings import Settings
+from schemas.tokens import TokenKey
+from streams.domain.tasks import RuleError
+from streams.observability.health import Health
+from streams.store.bell import open_bell
+from streams.store.database import StoreError, open_database
+
+_TASKS = "/api/{user_id}/tasks"
+_TASK = _TASKS + "/{task_id}"
+
+ROUTES = [
+    Route("/api/auth/register", accounts.register, methods=["POST"]),
+    Route("/api/auth/login", accounts.login, methods=["POST"]),
+    Route("/api/auth/me", accounts.me, methods=["GET"]),
+    Route(_TASKS, tasks.list_all, methods=["GET"]),
+    Route(_TASKS, tasks.create, methods=["POST"]),
+    Route(_TASK, tasks.read, methods=["GET"]),
+    Route(_TASK, tasks.put, methods=["PUT"]),
+    Route(_TASK, tasks.patch, methods=["PATCH"]),
+    Route(_TASK, tasks.delete, methods=["DELETE"]),
+    Route(_TASK + "/complete", tasks.complete, methods=["POST", "PATCH"]),
+    Route(_TASK + "/reopen", tasks.reopen, methods=["POST", "PATCH"]),
+    Route("/api/{user_id}/audit", audit.list_all, methods=["GET"]),
+    Route("/health/live", machines.live, methods=["GET"]),
+    Route("/health/ready", machines.ready, methods=["GET"]),
+    Route("/metrics", machines.show_metrics, methods=["GET"]),
+]
+
+_SHOWN_TO_BROWSERS = ("ETag", "Location", "X-Request-ID", "Retry-After")
+
+
+def make_app(settings: Settings) -> Starlette:
+    """Make the API; its lifespan opens the database, which may be away when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[Mapping[str, Services]]:
+        async with (
+            open_database(settings.required_database_url()) as database,
+            open_bell(database) as bell,
+        ):
+            yield {
+                "services": Services(
+                    database=database,
+                    bell=bell,
+                    key=TokenKey(settings.required_jwt_secret()),
+                    passwords=Passwords(),
+                    health=Health({"database": database.check}),
+                )
+            }
+
+    return Starlette(
+        routes=ROUTES,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(Tracking),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+                allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match"],
+                expose_headers=_SHOWN_TO_BROWSERS,
+            ),
+        ],
+        exception_handlers={
+            ProblemError: answer_problem,
+            StoreError: answer_store_error,
+            ValidationError: answer_validation_error,
+            RuleError: answer_rule_error,
+            HTTPException: _answer_routing_error,
+        },
+    )
+
+
+async def _answer_routing_error(request: Request, error: Exception) -> Response:
+    """Answer for the router: no such path, or not with this method."""
+    if isinstance(error, HTTPException) and error.status_code == Problem.METHOD_NOT_ALLOWED.status:
+        allowed = {
+            method
+            for route in ROUTES
+            if route.path_regex.match(request.url.path)
+            for method in route.methods or ()
+        }
+        problem = ProblemError(
+            Problem.METHOD_NOT_ALLOWED,
+            f"{request.method} is not done here.",
+            headers={"Allow": ", ".join(sorted(allowed))},
+        )
+        return await answer_problem(request, problem)
+    return await answer_problem(request, not_found())
