@@ -1,0 +1,1 @@
+"""Tests: each name or docstring is a claim about TaskFlow."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from tests.waiting import eventually
 
 from schemas.settings import Settings
+from tests.waiting import eventually
 
 READY_S_MAX = 60.0
 STOP_S_MAX = 15.0
@@ -129,7 +129,9 @@ class Stack:
         """
         kind = name.rstrip("0123456789-")
         health_port = {"api": self.api_port, "gateway": self.gateway_port}.get(kind, free_port())
-        extra = {"HEALTH_PORT": health_port} if kind not in {"api", "gateway"} else {}
+        extra: dict[str, object] = {}
+        if kind not in {"api", "gateway"}:
+            extra["HEALTH_PORT"] = health_port
         if kind == "audit":
             extra["CONSUMER_INSTANCE_ID"] = name
         child = Child(

@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.servers import Servers
-from tests.waiting import eventually
-
 from streams.store.database import Database
 from streams.transport.interface import Transport
 from tests.chaos.ending import Ending, check_ending, is_drained
 from tests.chaos.nemesis import Fault, Nemesis, strike
 from tests.chaos.workload import Workload
+from tests.servers import Servers
 from tests.stack import Stack
+from tests.waiting import eventually
 
 DRAIN_S_MAX = 90.0
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from tests.servers import Servers
 
 from schemas.settings import Settings
 from streams.store.database import Database
 from streams.transport.interface import Transport
 from tests.chaos.campaign import Campaign
+from tests.servers import Servers
 from tests.stack import Stack
 
 

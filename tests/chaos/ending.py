@@ -56,7 +56,7 @@ async def is_drained(database: Database) -> bool:
                   (SELECT count(*) FROM audit_log) AS audited"""
     )
     assert row is not None
-    return row["waiting"] == 0 and row["versions"] == row["audited"]
+    return bool(row["waiting"] == 0 and row["versions"] == row["audited"])
 
 
 async def check_ending(database: Database, transport: Transport, load: Workload) -> Ending:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from tests.servers import Servers
-
 from tests.stack import Stack
 
 Fault = Callable[[], Awaitable[None]]

@@ -4,7 +4,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-from tests.waiting import eventually
 
 from schemas import codec
 from schemas.topics import EVENT_BYTES_MAX, TASK_EVENTS
@@ -12,6 +11,7 @@ from streams.transport.interface import Message, Place
 from tests.chaos.campaign import Campaign
 from tests.chaos.ending import read_log
 from tests.chaos.workload import Account, register
+from tests.waiting import eventually
 
 WAIT_S_MAX = 30.0
 
