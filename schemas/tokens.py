@@ -1,6 +1,6 @@
 """Access tokens are JWTs (RFC 7519) of 15 minutes; both making and checking one are pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
@@ -13,6 +13,8 @@ from schemas.ids import new_id
 LIFETIME = timedelta(minutes=15)
 LEEWAY = timedelta(seconds=5)
 TOKEN_CHARS_MAX = 4_096
+_SECONDS_MAX = 253_402_214_400
+"""The last day of the year 9999, after which a `datetime` cannot be made."""
 _PARTY = "taskflow"
 _ALGORITHM = "HS256"
 
@@ -35,8 +37,8 @@ class Claims(BaseModel):
     sub: UUID
     sid: UUID
     jti: UUID
-    iat: int = Field(ge=0)
-    exp: int = Field(ge=0)
+    iat: int = Field(ge=0, le=_SECONDS_MAX)
+    exp: int = Field(ge=0, le=_SECONDS_MAX)
 
     @property
     def expires_at(self) -> datetime:
@@ -48,7 +50,7 @@ class Claims(BaseModel):
 class TokenKey:
     """The one HS256 key; its `kid` is made from it, so that a changed key is another `kid`."""
 
-    secret: str
+    secret: str = field(repr=False)
 
     @property
     def kid(self) -> str:
@@ -72,6 +74,8 @@ class TokenKey:
         """Give the claims of a good token; raise `TokenError` for every other text."""
         if len(token) > TOKEN_CHARS_MAX:
             raise TokenError("the token is too long")
+        if not token.isascii():
+            raise TokenError("the token is not valid")
         try:
             if jwt.get_unverified_header(token).get("kid") != self.kid:
                 raise TokenError("the token's key is not known")
