@@ -1,4 +1,7 @@
-"""Settings: what an operator may turn, read from the environment, `.env` or `SECRETS_DIR`."""
+"""Settings: what an operator may turn, read from the environment, `.env` or `SECRETS_DIR`.
+
+The first of them that has a setting counts; after them, the instance that runs in this folder.
+"""
 
 from enum import StrEnum
 from functools import cache
@@ -11,6 +14,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Host = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+ENV_FILE = ".env"
+INSTANCE_ENV_FILE = Path(environ.get("DATA_DIR", ".taskflow")) / "env"
+"""Where a running `make up` tells other commands of this folder what it started."""
 
 JWT_SECRET_BYTES_MIN = 32
 """HS256 wants a key at least as long as its hash (RFC 7518, section 3.2)."""
@@ -27,12 +34,14 @@ class Settings(BaseSettings):
     """All settings of all processes; each process reads the few that it needs.
 
     A field's name in capitals is its environment variable. Values that are out of their limits end
-    the process with the field's name and the rule. There is no default secret and no default
-    address of a dependency: `make up` fills both in for what it starts itself.
+    the process with the field's name and the rule; an empty variable counts as one that is not set.
+    There is no default secret and no default address of a dependency: `make up` fills both in for
+    what it starts itself.
     """
 
     model_config = SettingsConfigDict(
-        env_file=".env",
+        env_file=(INSTANCE_ENV_FILE, ENV_FILE),
+        env_ignore_empty=True,
         secrets_dir=environ.get("SECRETS_DIR"),
         extra="ignore",
         frozen=True,
@@ -118,7 +127,7 @@ class Settings(BaseSettings):
     @field_validator("jwt_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and len(value.get_secret_value().encode()) < JWT_SECRET_BYTES_MIN:
+        if value is not None and len(value.get_secret_value().encode()) < JWT_SECRET_BYTES_MIN:
             raise ValueError(f"must be at least {JWT_SECRET_BYTES_MIN} bytes")
         return value
 
