@@ -53,7 +53,7 @@ class Ping(BaseModel):
 class Auth(BaseModel):
     """A client shows its token: first, or again to go on with a fresh one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     type: Literal["auth"]
     token: str = Field(min_length=1, max_length=TOKEN_CHARS_MAX, repr=False)
