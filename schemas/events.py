@@ -1,11 +1,10 @@
 """Events are CloudEvents 1.0 in structured JSON; the envelope is checked wherever one is read."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.codec import JsonObject
 from schemas.tasks import Task
@@ -76,7 +75,7 @@ class Envelope(BaseModel):
     source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     type: Annotated[str, StringConstraints(pattern=r"^[a-z0-9._]{1,100}$")]
     subject: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    time: datetime
+    time: AwareDatetime
     datacontenttype: Literal["application/json"]
     partitionkey: UUID
     traceparent: TraceParent | None = None

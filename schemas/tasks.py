@@ -1,11 +1,11 @@
 """A task: what a client sets, and what the server adds."""
 
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.times import Day, Instant
 
@@ -92,7 +92,7 @@ class Task(BaseModel):
     completed: bool
     priority: Priority
     due_date: date | None
-    remind_at: datetime | None
+    remind_at: AwareDatetime | None
     recurrence_pattern: RecurrencePattern
     recurrence_interval: Interval
     recurrence_mode: RecurrenceMode
@@ -100,8 +100,8 @@ class Task(BaseModel):
     series_id: UUID | None
     occurrence: int | None = Field(ge=1, le=2_147_483_647)
     tags: tuple[TagName, ...] = Field(max_length=TAGS_MAX)
-    completed_at: datetime | None
-    deleted_at: datetime | None
+    completed_at: AwareDatetime | None
+    deleted_at: AwareDatetime | None
     version: int = Field(ge=1, le=9_223_372_036_854_775_807)
-    created_at: datetime
-    updated_at: datetime
+    created_at: AwareDatetime
+    updated_at: AwareDatetime

@@ -14,7 +14,7 @@ DAY_MIN, DAY_MAX = date(1900, 1, 1), date(9999, 12, 31)
 
 
 def _instant_text(value: object) -> object:
-    if isinstance(value, datetime):
+    if isinstance(value, datetime) and value.tzinfo:
         return value
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         raise ValueError("must be an RFC 3339 instant, as in 2027-01-31T08:00:00Z")
@@ -42,5 +42,5 @@ def _in_utc(value: datetime) -> datetime:
 Instant = Annotated[datetime, BeforeValidator(_instant_text), AfterValidator(_in_utc)]
 """An instant, in UTC once it is read; an offset other than Z is taken and converted."""
 
-Day = Annotated[date, BeforeValidator(_day_text), Field(ge=DAY_MIN, le=DAY_MAX)]
+Day = Annotated[date, Field(ge=DAY_MIN, le=DAY_MAX), BeforeValidator(_day_text)]
 """A calendar day, which has no zone of its own."""
