@@ -1,6 +1,7 @@
 """The one door to PostgreSQL: a pool with limits, and errors that say what to do about them."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ POOL_SIZE = 10
 ACQUIRE_S_MAX = 3.0
 COMMAND_S_MAX = 10.0
 """Longer than the server's own `statement_timeout`, which should speak first."""
+RELEASE_S_MAX = 1.0
+"""How long a connection may take to become clean again before it is cut off."""
+
+_log = logging.getLogger(__name__)
 
 _SERVER_SETTINGS = {
     "application_name": "taskflow",
@@ -39,7 +44,10 @@ class Fault(Enum):
 
 
 class StoreError(Exception):
-    """The base of all that this layer raises; chained from the driver's own error."""
+    """The base of all that this layer raises; its text has nothing of a statement's values.
+
+    It is chained from the driver's own error, but for refused values, which that one quotes.
+    """
 
     def __init__(self, fault: Fault, message: str, constraint: str | None = None) -> None:
         super().__init__(message)
@@ -59,25 +67,48 @@ _FAULTS = {
 def fault_of(error: BaseException) -> Fault:
     """Sort a driver's error by its SQLSTATE; a broken connection is transient."""
     match error:
+        case asyncpg.InvalidCachedStatementError():
+            # The schema changed under a prepared statement, which is now forgotten (0A000).
+            return Fault.TRANSIENT
         case asyncpg.PostgresError():
             return _FAULTS.get((error.sqlstate or "")[:2], Fault.UNKNOWN)
         case asyncpg.DataError():
             return Fault.DATA
-        case OSError() | TimeoutError() | asyncpg.InterfaceError():
+        case OSError() | TimeoutError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
             return Fault.TRANSIENT
         case _:
             return Fault.UNKNOWN
+
+
+_DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except _DRIVER_ERRORS as error:
+        fault = fault_of(error)
         constraint = getattr(error, "constraint_name", None)
-        # Only the first line: the detail behind it may quote a user's values.
-        message = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise StoreError(fault_of(error), message, constraint) from error
+        cause = None if fault is Fault.DATA else error
+        raise StoreError(fault, _text_of(error, fault), constraint) from cause
+
+
+def _text_of(error: BaseException, fault: Fault) -> str:
+    """Say what happened; where values were refused, by the name of the rule and nothing else."""
+    sqlstate = getattr(error, "sqlstate", None)
+    name = f"{type(error).__name__} ({sqlstate})" if sqlstate else type(error).__name__
+    if fault is Fault.DATA:
+        names = (getattr(error, f"{what}_name", None) for what in ("table", "column", "constraint"))
+        return ": ".join([name, *(part for part in names if part)])
+    # Only the first line: the detail behind it may quote a row.
+    return f"{name}: {str(error).partition(chr(10))[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +174,9 @@ class Database:
         async with self._connection() as connection:
             await connection.add_listener(channel, on_notify)
             try:
-                yield lambda: not connection.is_closed()
+                yield lambda: _is_open(connection)
             finally:
-                if not connection.is_closed():
-                    await connection.remove_listener(channel, on_notify)
+                await _unlisten(connection, channel, on_notify)
 
     async def check(self) -> None:
         """Return if the database answers now; raise `StoreError` if it does not."""
@@ -159,7 +189,39 @@ class Database:
             try:
                 yield connection
             finally:
-                await self._pool.release(connection)
+                await _release(self._pool, connection)
+
+
+async def _release(pool: "asyncpg.Pool[Row]", connection: "PoolConnectionProxy[Row]") -> None:
+    """Give a connection back; one that does not become clean in time is cut off by the pool.
+
+    It raises nothing for that: what the statement did is decided, and a cancellation goes on.
+    """
+    try:
+        await pool.release(connection, timeout=RELEASE_S_MAX)
+    except _DRIVER_ERRORS as error:
+        _log.info("a connection was cut off: %s", type(error).__name__)
+
+
+def _is_open(connection: "PoolConnectionProxy[Row]") -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool has taken it back, which it does at once when a connection ends.
+        return False
+
+
+async def _unlisten(
+    connection: "PoolConnectionProxy[Row]", channel: str, callback: Callable[..., None]
+) -> None:
+    """Stop listening, or cut off the connection of a database that does not answer."""
+    if not _is_open(connection):
+        return
+    try:
+        async with asyncio.timeout(RELEASE_S_MAX):
+            await connection.remove_listener(channel, callback)
+    except _DRIVER_ERRORS:
+        connection.terminate()
 
 
 @asynccontextmanager

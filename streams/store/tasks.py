@@ -10,7 +10,7 @@ from schemas.events import Actor
 from schemas.ids import new_id
 from schemas.tasks import Task
 from streams.domain.tasks import Change
-from streams.store.database import Database, Row
+from streams.store.database import Database, Row, Session, StoreError
 
 _SOURCE = "/taskflow/api"
 
@@ -21,15 +21,21 @@ _TAGS = """
         INSERT INTO tags (id, user_id, name, name_key)
         SELECT id, $2, name, name_key
           FROM unnest($3::uuid[], $4::text[], $5::text[]) AS wanted (id, name, name_key)
+         WHERE {condition}
          ORDER BY name_key
         ON CONFLICT (user_id, name_key) DO UPDATE SET name = tags.name
         RETURNING id, name, name_key
     ),
     names AS (
-        SELECT coalesce(array_agg(name ORDER BY name_key), '{}') AS all_names FROM named
+        SELECT coalesce(array_agg(name ORDER BY name_key), '{{}}') AS all_names FROM named
     )"""
 
-_LOG = """
+# An instant of a whole second is spelled as answers spell it. No text of a client's can be meant:
+# inside of a JSON string there is no quotation mark without a backslash before it.
+_TASK = r"""regexp_replace(task_json(written)::text,
+                              '("[a-z]+_at" : "[0-9T:-]+)\.000000Z"', '\1Z"', 'g')::json"""
+
+_LOG = f"""
     linked AS (
         INSERT INTO todo_tags (todo_id, tag_id)
         SELECT written.id, named.id FROM written, named
@@ -39,14 +45,13 @@ _LOG = """
         INSERT INTO outbox
             (event_id, type, source, user_id, subject, occurred_at, traceparent, data)
         SELECT $6, $7, $8, user_id, id, updated_at, $9,
-               json_build_object('task', task_json(written), 'changed', $10::text[],
-                                 'actor', $11::json)
+               json_build_object('task', {_TASK}, 'changed', $10::text[], 'actor', $11::json)
           FROM written
     )
     SELECT task_json(written)::text AS task FROM written"""
 
 _INSERT = f"""
-    WITH {_TAGS},
+    WITH {_TAGS.format(condition="true")},
     instant AS (SELECT clock_timestamp() AS now),
     written AS (
         INSERT INTO tasks
@@ -60,7 +65,12 @@ _INSERT = f"""
     {_LOG}"""
 
 _UPDATE = f"""
-    WITH {_TAGS},
+    WITH held AS (
+        -- The task before its tags, as whoever locked the task has it: two writers never wait for
+        -- each other. And who comes too late makes no tags.
+        SELECT FROM tasks WHERE id = $1 AND user_id = $2 AND version = $27 FOR NO KEY UPDATE
+    ),
+    {_TAGS.format(condition="EXISTS (SELECT FROM held)")},
     written AS (
         UPDATE tasks SET
             tag_names = CASE WHEN $26 THEN (SELECT all_names FROM names) ELSE tag_names END,
@@ -86,12 +96,24 @@ _FIND = """
     SELECT task_json(tasks)::text AS task FROM tasks
      WHERE id = $1 AND user_id = $2 AND (deleted_at IS NULL OR $3)"""
 
+_LOCK = "SELECT FROM tasks WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE"
+
 _LIST = """
     SELECT task_json(tasks)::text AS task FROM tasks
      WHERE user_id = $1 AND deleted_at IS NULL
        AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
      ORDER BY created_at DESC, id DESC
      LIMIT $4"""
+
+
+_OF_USERS = frozenset({"tasks_user_id_fkey", "tags_user_id_fkey"})
+
+Statements = Database | Session
+"""What runs a statement: in a transaction of its own, or in one that is open."""
+
+
+class NoSuchUserError(Exception):
+    """The account that is to have the task is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +124,26 @@ class Origin:
     traceparent: str | None = None
 
 
-async def insert_task(database: Database, user_id: UUID, change: Change, origin: Origin) -> Task:
-    """Write a new task and its event in one statement, and give the task as it now is."""
-    row = await database.fetchrow(
-        _INSERT, new_id(), user_id, *_written(change, origin, tags_changed=True)
-    )
+async def insert_task(database: Statements, user_id: UUID, change: Change, origin: Origin) -> Task:
+    """Write a new task and its event in one statement, and give the task as it now is.
+
+    Raises `NoSuchUserError` if the account is gone.
+    """
+    try:
+        row = await database.fetchrow(
+            _INSERT, new_id(), user_id, *_written(change, origin, tags_changed=True)
+        )
+    except StoreError as error:
+        if error.constraint in _OF_USERS:
+            raise NoSuchUserError from error
+        raise
     if row is None:
         raise AssertionError("an INSERT without a condition gives its row")
     return _task(row)
 
 
 async def update_task(
-    database: Database, task: Task, change: Change, origin: Origin
+    database: Statements, task: Task, change: Change, origin: Origin
 ) -> Task | None:
     """Write a change and its event in one statement; None if the task is another version by now."""
     tags_changed = "tags" in change.changed
@@ -132,8 +162,13 @@ async def update_task(
     return _task(row) if row else None
 
 
+async def lock_task(session: Session, user_id: UUID, task_id: UUID) -> None:
+    """Let nobody else write a task, if it is there, until the session's transaction ends."""
+    await session.fetchrow(_LOCK, task_id, user_id)
+
+
 async def find_task(
-    database: Database, user_id: UUID, task_id: UUID, *, deleted_too: bool = False
+    database: Statements, user_id: UUID, task_id: UUID, *, deleted_too: bool = False
 ) -> Task | None:
     """Give one task of one user; a deleted one only if asked for."""
     row = await database.fetchrow(_FIND, task_id, user_id, deleted_too)
