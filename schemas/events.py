@@ -1,10 +1,11 @@
 """Events are CloudEvents 1.0 in structured JSON; the envelope is checked wherever one is read."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 from schemas.codec import JsonObject
 from schemas.tasks import Task
@@ -12,6 +13,9 @@ from schemas.tasks import Task
 CONTENT_TYPE = b"application/cloudevents+json"
 TYPE_PREFIX = "taskflow."
 TASK_TYPE_PREFIX = "taskflow.task."
+REMINDER_DUE = "taskflow.reminder.due"
+NOTIFICATION_SENT = "taskflow.notification.sent"
+NOTIFICATION_FAILED = "taskflow.notification.failed"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 TraceParent = Annotated[
@@ -65,6 +69,33 @@ class TaskChange(BaseModel):
     actor: Actor
 
 
+class DueReminder(BaseModel):
+    """The data of a reminder that came due: it is never early, and says if it is late."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    task: Task
+    remind_at: AwareDatetime
+    fired_at: AwareDatetime
+    late: bool
+
+
+class Notified(BaseModel):
+    """The data of a notification that went out through a channel."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    notification_id: UUID
+    channel: Name
+    task_id: UUID
+
+
+class NotNotified(Notified):
+    """The data of a notification that a channel did not take, and why."""
+
+    error: str = Field(max_length=1_000)
+
+
 class Envelope(BaseModel):
     """The attributes of every event; `data` is left to the reader that knows the type."""
 
@@ -80,3 +111,26 @@ class Envelope(BaseModel):
     partitionkey: UUID
     traceparent: TraceParent | None = None
     data: JsonObject
+
+
+def _event(type_: str, data: type[BaseModel]) -> type[Envelope]:
+    """Make the model of a whole event of one type, its data included."""
+    words = type_.removeprefix(TYPE_PREFIX).split(".")
+    return create_model(
+        "".join(word.title() for word in words),
+        __base__=Envelope,
+        __doc__=f"An event of type {type_}.",
+        type=(Literal[type_], ...),  # type: ignore[arg-type]  # known only at import
+        data=(data, ...),
+    )
+
+
+_DATA: Mapping[str, type[BaseModel]] = {type_.value: TaskChange for type_ in TaskEventType} | {
+    REMINDER_DUE: DueReminder,
+    NOTIFICATION_SENT: Notified,
+    NOTIFICATION_FAILED: NotNotified,
+}
+
+EVENTS: Mapping[str, type[Envelope]] = {type_: _event(type_, data) for type_, data in _DATA.items()}
+"""Every type whose data is fixed, and the model of such an event. There may be others, now or
+later: a reader that meets one skips it."""

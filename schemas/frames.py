@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from schemas import codec
+from schemas.events import Envelope
 from schemas.positions import POSITION_CHARS
 from schemas.tokens import TOKEN_CHARS_MAX
 
@@ -16,6 +17,7 @@ FRAME_BYTES_MAX = 16_384
 HEARTBEAT_S = 25
 SILENCE_S_MAX = 60
 AUTH_S_MAX = 10
+_FINAL_CODE_MIN = 4_100
 
 PositionText = Annotated[str, Field(max_length=POSITION_CHARS * 2)]
 
@@ -40,6 +42,11 @@ class Close(Enum):
     def __init__(self, code: int, reason: str) -> None:
         self.code = code
         self.reason = reason
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether a client should come again, with its position and after a random wait."""
+        return self.code < _FINAL_CODE_MIN
 
 
 class Ping(BaseModel):
@@ -92,6 +99,38 @@ class ErrorFrame(BaseModel):
     type: Literal["error"] = "error"
     code: str = Field(max_length=64)
     message: str = Field(max_length=500)
+
+
+class Resumed(BaseModel):
+    """What became of the position that a client brought; not recovered, it loads afresh."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: Literal["resumed"] = "resumed"
+    recovered: bool
+    position: PositionText
+    reason: Literal["expired", "unknown", "too_much"] | None = None
+
+
+class EventFrame(BaseModel):
+    """An event of the user, and the position to go on from after it.
+
+    For readers and the exported schemas; `event_frame` writes one without making it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type: Literal["event"] = "event"
+    position: PositionText
+    event: Envelope
+
+
+ServerFrame = Annotated[
+    Hello | Resumed | EventFrame | Pong | ErrorFrame, Field(discriminator="type")
+]
+SERVER_FRAME: TypeAdapter[Hello | Resumed | EventFrame | Pong | ErrorFrame] = TypeAdapter(
+    ServerFrame
+)
 
 
 def event_frame(position: str, envelope: bytes) -> bytes:

@@ -95,7 +95,7 @@ def test_an_iana_zone_is_taken(zone: str) -> None:
         "localtime",
         "/etc/localtime",
         "../Europe/Berlin",
-        "Europe/Berlin\x00",
+        "Europe/Berlin\0",
         "posixrules",
         "right/UTC",
         "x" * 65,
