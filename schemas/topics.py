@@ -51,6 +51,16 @@ REMINDERS = Topic(
     about="A reminder is due.",
 )
 
+ROUTES: tuple[tuple[str, tuple[Topic, ...]], ...] = (
+    ("taskflow.task.", (TASK_EVENTS, TASK_UPDATES)),
+    ("taskflow.tag.", (TASK_EVENTS, TASK_UPDATES)),
+    ("taskflow.reminder.", (REMINDERS, TASK_UPDATES)),
+    ("taskflow.notification.", (TASK_UPDATES,)),
+    ("taskflow.user.", (TASK_EVENTS, TASK_UPDATES)),
+    ("taskflow.session.", (TASK_UPDATES,)),
+)
+"""The topics that carry an event, by how its type begins; no type begins as two of them do."""
+
 SOURCES = (TASK_EVENTS, TASK_UPDATES, REMINDERS)
 """The topics that the relay alone produces to."""
 
