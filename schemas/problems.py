@@ -61,7 +61,7 @@ class ProblemBody(BaseModel):
     errors: tuple[FieldError, ...] = Field(default=(), max_length=100)
 
 
-@dataclass
+@dataclass(eq=False)
 class ProblemError(Exception):
     """Raised where a request cannot go on; the API turns it into its document.
 
