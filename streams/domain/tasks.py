@@ -68,11 +68,15 @@ def patch(task: Task, body: TaskPatch, now: datetime) -> Change | None:
 
 def complete(task: Task, now: datetime) -> Change | None:
     """Mark a task as done; None if it was."""
+    if task.status is Status.COMPLETED:
+        return None
     return _edit(task, client_fields(task), Status.COMPLETED, now)
 
 
 def reopen(task: Task, now: datetime) -> Change | None:
     """Mark a task as to be done again; None if it was."""
+    if task.status is Status.PENDING:
+        return None
     return _edit(task, client_fields(task), Status.PENDING, now)
 
 
