@@ -18,8 +18,13 @@ HTTP_SECONDS = Histogram("taskflow_http_request_seconds", "Time to answer.", ["m
 
 RELAY_LEADER = Gauge("taskflow_relay_leader", "1 while this relay holds the lease.")
 RELAY_PUBLISHED = Counter("taskflow_relay_published_total", "Outbox rows acknowledged by the log.")
-RELAY_FAILED = Counter("taskflow_relay_failed_total", "Outbox rows that a publish failed for.")
-OUTBOX_ROWS = Gauge("taskflow_outbox_rows", "Rows not yet published, by the leader's last look.")
+RELAY_FAILED = Counter(
+    "taskflow_relay_failed_total", "Messages of outbox rows that a publish failed for."
+)
+OUTBOX_ROWS = Gauge(
+    "taskflow_outbox_rows",
+    "Rows not yet published, by the leader's last look; more than 20,000 are not counted.",
+)
 
 EFFECTS_APPLIED = Counter(
     "taskflow_effects_applied_total", "Events whose effects were committed.", ["app"]

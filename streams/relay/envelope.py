@@ -9,12 +9,23 @@ from streams.store.outbox import OutboxRow
 from streams.transport.interface import Message
 
 
+class UnroutableError(LookupError):
+    """This version knows no topic for an event's type."""
+
+
 def messages_of(row: OutboxRow, epoch: int) -> Sequence[Message]:
-    """Give a row's messages, which carry the epoch of the relay that sends them."""
+    """Give a row's messages, which carry the epoch of the relay that sends them.
+
+    Raises `UnroutableError` for a type that only a newer version knows.
+    """
+    try:
+        topics = topics_of(row.type)
+    except LookupError as error:
+        raise UnroutableError(str(error)) from error
     value = encode_envelope(row)
     key = str(row.user_id).encode()
     headers = (("content-type", CONTENT_TYPE), ("epoch", str(epoch).encode()))
-    return [Message(topic.name, key, value, headers) for topic in topics_of(row.type)]
+    return [Message(topic.name, key, value, headers) for topic in topics]
 
 
 def encode_envelope(row: OutboxRow) -> bytes:

@@ -13,7 +13,7 @@ _UNSENT = """
            traceparent, data::text AS data
       FROM outbox ORDER BY seq LIMIT $1"""
 
-_COUNT = "SELECT count(*) AS unsent FROM outbox"
+_COUNT = "SELECT count(*) AS unsent FROM (SELECT FROM outbox LIMIT $1) AS row"
 
 _DELETE = """
     WITH term AS (
@@ -63,9 +63,9 @@ async def unsent_rows(database: Database, limit: int) -> Sequence[OutboxRow]:
     return [OutboxRow(**dict(row)) for row in await database.fetch(_UNSENT, limit)]
 
 
-async def count_unsent(database: Database) -> int:
-    """Count all rows."""
-    row = await database.fetchrow(_COUNT)
+async def count_unsent(database: Database, limit: int | None = None) -> int:
+    """Count the rows, at most `limit` of them if it is given."""
+    row = await database.fetchrow(_COUNT, limit)
     return int(row["unsent"]) if row else 0
 
 

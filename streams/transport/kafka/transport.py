@@ -31,6 +31,7 @@ class KafkaTransport:
     """See `streams.transport.interface.Transport`, which says what this promises."""
 
     def __init__(self, settings: Settings) -> None:
+        settings.required_bootstrap_servers()
         self._connection = Connection(settings)
         self._topics = Topics(self._connection)
         self._lookup = Lookup(self._connection)
