@@ -1,15 +1,11 @@
 """`python -m api`: runs the HTTP API."""
 
 import sys
+from contextlib import suppress
 
-import uvicorn
-
-from api.app import make_app
+from api.serving import make_server
 from schemas.settings import MissingSettingError, load_settings
 from streams.observability.logs import configure_logging
-
-DRAIN_S_MAX = 10
-"""How long requests that are being answered may take after SIGTERM."""
 
 
 def main() -> int:
@@ -22,16 +18,10 @@ def main() -> int:
     except MissingSettingError as error:
         print(error, file=sys.stderr)  # noqa: T201 - one sentence for who started it
         return 1
-    uvicorn.run(
-        make_app(settings),
-        host=settings.api_host,
-        port=settings.api_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_S_MAX,
-    )
-    return 0
+    server = make_server(settings)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    return 0 if server.started else 1
 
 
 if __name__ == "__main__":

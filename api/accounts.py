@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import json_answer
-from api.authentication import token_user
+from api.authentication import no_account, token_user
 from api.requests import parse_body, read_raw_body
 from api.services import Services, services
 from schemas.accounts import LoginBody, RegisterBody, Session, User
@@ -63,9 +63,10 @@ async def login(request: Request) -> Response:
 
 async def me(request: Request) -> Response:
     """Show the user of the token."""
+    await read_raw_body(request)
     user = await find_user(services(request).database, token_user(request))
     if user is None:
-        raise ProblemError(Problem.UNAUTHENTICATED, "The account is no longer there.")
+        raise no_account()
     return json_answer(user)
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api.problems import invalid
 from schemas import codec
-from schemas.problems import FieldError
+from schemas.problems import FieldError, ProblemError
 from schemas.tasks import Task
 
 Place = tuple[datetime, UUID]
@@ -63,10 +63,17 @@ def read_cursor(text: str | None) -> Place | None:
     try:
         raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
         micros, item_id = int.from_bytes(raw[:8]), UUID(bytes=raw[8:])
-        return _EPOCH + timedelta(microseconds=micros), item_id
+        place = _EPOCH + timedelta(microseconds=micros), item_id
     except (Base64Error, ValueError, OverflowError) as error:
-        message = "is not a cursor of this list"
-        raise invalid(FieldError(field="cursor", rule="format", message=message)) from error
+        raise _bad_cursor() from error
+    if write_cursor(*place) != text:  # the decoder skips what is not base64
+        raise _bad_cursor()
+    return place
+
+
+def _bad_cursor() -> ProblemError:
+    message = "is not a cursor of this list"
+    return invalid(FieldError(field="cursor", rule="format", message=message))
 
 
 def read_limit(text: str | None) -> int:

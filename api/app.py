@@ -3,26 +3,24 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from api import accounts, audit, machines, tasks
+from api.browsers import Browsers
 from api.passwords import Passwords
 from api.problems import (
     answer_problem,
     answer_rule_error,
     answer_store_error,
-    answer_validation_error,
     not_found,
 )
 from api.services import Services
-from api.tracking import Tracking
+from api.tracking import LastResort, Tracking
 from schemas.problems import Problem, ProblemError
 from schemas.settings import Settings
 from schemas.tokens import TokenKey
@@ -52,8 +50,6 @@ ROUTES = [
     Route("/metrics", machines.show_metrics, methods=["GET"]),
 ]
 
-_SHOWN_TO_BROWSERS = ("ETag", "Location", "X-Request-ID", "Retry-After")
-
 
 def make_app(settings: Settings) -> Starlette:
     """Make the API; its lifespan opens the database, which may be away when it starts."""
@@ -74,27 +70,25 @@ def make_app(settings: Settings) -> Starlette:
                 )
             }
 
-    return Starlette(
+    app = Starlette(
         routes=ROUTES,
         lifespan=lifespan,
         middleware=[
             Middleware(Tracking),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.cors_origins,
-                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match"],
-                expose_headers=_SHOWN_TO_BROWSERS,
-            ),
+            Middleware(Browsers, origins=settings.cors_origins),
+            Middleware(LastResort),
         ],
         exception_handlers={
             ProblemError: answer_problem,
             StoreError: answer_store_error,
-            ValidationError: answer_validation_error,
             RuleError: answer_rule_error,
             HTTPException: _answer_routing_error,
         },
     )
+    # A redirection to the path without its slash would name the scheme and host that this process
+    # sees, which behind a proxy are others, and the token would follow it there.
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _answer_routing_error(request: Request, error: Exception) -> Response:
@@ -103,7 +97,7 @@ async def _answer_routing_error(request: Request, error: Exception) -> Response:
         allowed = {
             method
             for route in ROUTES
-            if route.path_regex.match(request.url.path)
+            if route.path_regex.match(request.scope["path"])
             for method in route.methods or ()
         }
         problem = ProblemError(

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api.answers import page_answer, read_cursor, read_limit, write_cursor
 from api.authentication import path_user
 from api.problems import invalid
-from api.requests import query_parameters, single
+from api.requests import query_parameters, read_raw_body, single
 from api.services import services
 from schemas.events import TaskEventType
 from schemas.ids import parse_id
@@ -20,6 +20,7 @@ _TYPES = tuple(type_.verb for type_ in TaskEventType if type_ is not TaskEventTy
 
 async def list_all(request: Request) -> Response:
     """Show a page of what happened to the user's tasks."""
+    await read_raw_body(request)
     user_id = path_user(request)
     parameters = query_parameters(request, {"limit", "cursor", "task_id", "event_type"})
     limit = read_limit(single(parameters, "limit"))

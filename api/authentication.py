@@ -28,6 +28,11 @@ def token_user(request: Request) -> UUID:
         raise ProblemError(Problem.UNAUTHENTICATED, f"Refused: {error}.") from error
 
 
+def no_account() -> ProblemError:
+    """Make the problem of a token that has outlived its account."""
+    return ProblemError(Problem.UNAUTHENTICATED, "The account is no longer there.")
+
+
 def path_user(request: Request) -> UUID:
     """Give the user of a request's path, who must be the token's subject; another is 404."""
     user_id = token_user(request)

@@ -25,8 +25,9 @@ _RULES = {
     "greater_than_equal": "minimum",
     "less_than_equal": "maximum",
     "enum": "one_of",
-    "value_error": "format",
 }
+"""What the library calls a rule, and what we do: clients compare the name. All others are of type
+or format."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,21 +55,14 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 
 async def answer_store_error(request: Request, error: Exception) -> Response:
-    """Tell that the database did not do it, or that nobody knows whether it did."""
+    """Tell that nobody knows whether the database did it; what it will never do is our own bug."""
     if not isinstance(error, StoreError):
         raise TypeError("registered for StoreError") from error
+    if error.fault in {Fault.DATA, Fault.UNKNOWN}:
+        raise error
     level = logging.WARNING if error.fault is Fault.TRANSIENT else logging.ERROR
     _log.log(level, "the database refuses: %s", error)
     return await answer_problem(request, unavailable("The database does not answer now."))
-
-
-async def answer_validation_error(request: Request, error: Exception) -> Response:
-    """Name each field that broke a rule, and the rule."""
-    if not isinstance(error, ValidationError):
-        raise TypeError("registered for ValidationError") from error
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    errors = tuple(_field_error(detail) for detail in details[:ERRORS_MAX])
-    return await answer_problem(request, invalid(*errors))
 
 
 async def answer_rule_error(request: Request, error: Exception) -> Response:
@@ -87,6 +81,12 @@ def invalid(*errors: FieldError) -> ProblemError:
     return ProblemError(Problem.VALIDATION, detail, errors)
 
 
+def invalid_fields(error: ValidationError) -> ProblemError:
+    """Make the problem of a body's fields: each that broke a rule, and the rule, but no value."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return invalid(*(_field_error(detail) for detail in details[:ERRORS_MAX]))
+
+
 def not_found() -> ProblemError:
     """Make the problem of what is not there, or not this user's."""
     return ProblemError(Problem.NOT_FOUND, "There is no such thing here.")
@@ -99,9 +99,10 @@ def unavailable(detail: str) -> ProblemError:
 
 def _field_error(detail: ErrorDetails) -> FieldError:
     place = [str(part).replace("~", "~0").replace("/", "~1") for part in detail["loc"]]
-    rule = _RULES.get(detail["type"], detail["type"])
+    kind = detail["type"]
+    rule = _RULES.get(kind, "type" if kind.endswith("_type") else "format")
     message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
+    if kind == "extra_forbidden":
         known = place[0] in _READ_ONLY
         rule = "read_only" if known else "unknown_field"
         message = "is set by the server" if known else "is not known here"

@@ -1,20 +1,30 @@
 """Reading requests: bodies within their limit and strictly JSON, parameters each known."""
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
 from typing import TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from api.problems import invalid, not_found
+from api.problems import invalid, invalid_fields, not_found
 from schemas import codec
 from schemas.ids import parse_id
 from schemas.problems import FieldError, Problem, ProblemError
 
 BODY_BYTES_MAX = 65_536
+BODY_S_MAX = 30.0
+"""A body that has not come by then is not waited for: 64 KiB at 2 KiB/s, a poor mobile line."""
+REST_BYTES_MAX, REST_S_MAX = 1_048_576, 1.0
+"""So much of a body that is too large is read and thrown away, since closing a connection with
+unread bytes resets it (RFC 9112, section 9.6), and the client would not see the answer."""
 JSON = frozenset({"application/json"})
 MERGE_PATCH = JSON | {"application/merge-patch+json"}
+
+_CLOSE = {"Connection": "close"}
+"""The rest of the body may still be on its way, so the connection can serve no other request."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -22,17 +32,37 @@ Model = TypeVar("Model", bound=BaseModel)
 async def read_raw_body(request: Request) -> bytes:
     """Read a body, whatever it is; over `BODY_BYTES_MAX` it is 413 as soon as that is known."""
     declared = request.headers.get("content-length", "0")
+    chunks = request.stream()
     if declared.isdecimal() and int(declared) > BODY_BYTES_MAX:
+        if "expect" not in request.headers:  # else the client asks first, and sends nothing now
+            await _skip_rest(chunks)
         raise _too_large()
     body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_BYTES_MAX:
-                raise _too_large()
+        async with asyncio.timeout(BODY_S_MAX):
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > BODY_BYTES_MAX:
+                    break
     except ClientDisconnect as error:
         raise ProblemError(Problem.MALFORMED, "The body ended too early.") from error
+    except TimeoutError as error:
+        detail = f"The body did not come within {BODY_S_MAX:.0f} s."
+        raise ProblemError(Problem.MALFORMED, detail, headers=_CLOSE) from error
+    if len(body) > BODY_BYTES_MAX:
+        await _skip_rest(chunks)
+        raise _too_large()
     return bytes(body)
+
+
+async def _skip_rest(chunks: AsyncIterator[bytes]) -> None:
+    skipped = 0
+    with suppress(ClientDisconnect, TimeoutError):
+        async with asyncio.timeout(REST_S_MAX):
+            async for chunk in chunks:
+                skipped += len(chunk)
+                if skipped > REST_BYTES_MAX:
+                    return
 
 
 def parse_body(
@@ -49,7 +79,10 @@ def parse_body(
         raise ProblemError(Problem.MALFORMED, f"The body is {error}."[:2000]) from error
     if not isinstance(value, dict):
         raise invalid(FieldError(field="", rule="object", message="must be a JSON object"))
-    return model.model_validate(value)
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise invalid_fields(error) from error
 
 
 def query_parameters(request: Request, known: Collection[str]) -> dict[str, list[str]]:
@@ -81,9 +114,5 @@ def path_id(request: Request, name: str) -> UUID:
 
 
 def _too_large() -> ProblemError:
-    # The rest of the body is not read, so the connection can serve no other request.
-    return ProblemError(
-        Problem.TOO_LARGE,
-        f"A body has at most {BODY_BYTES_MAX} bytes.",
-        headers={"Connection": "close"},
-    )
+    detail = f"A body has at most {BODY_BYTES_MAX} bytes."
+    return ProblemError(Problem.TOO_LARGE, detail, headers=_CLOSE)

@@ -15,8 +15,8 @@ from api.answers import (
     task_answer,
     write_cursor,
 )
-from api.authentication import origin, path_user
-from api.problems import not_found, unavailable
+from api.authentication import no_account, origin, path_user
+from api.problems import not_found
 from api.requests import (
     MERGE_PATCH,
     parse_body,
@@ -31,16 +31,22 @@ from schemas.problems import Problem, ProblemError
 from schemas.tasks import Task, TaskFields
 from streams.domain import tasks as domain
 from streams.domain.tasks import Change
-from streams.store.tasks import find_task, insert_task, list_tasks, update_task
-
-TRIES_MAX = 10
-"""So many writers were quicker in a row: then the caller is asked to come again."""
+from streams.store.tasks import (
+    NoSuchUserError,
+    Statements,
+    find_task,
+    insert_task,
+    list_tasks,
+    lock_task,
+    update_task,
+)
 
 Decide = Callable[[Task, datetime], Change | None]
 
 
 async def list_all(request: Request) -> Response:
     """Show a page of the user's tasks, the newest first."""
+    await read_raw_body(request)
     user_id = path_user(request)
     parameters = query_parameters(request, {"limit", "cursor"})
     limit = read_limit(single(parameters, "limit"))
@@ -58,20 +64,23 @@ async def create(request: Request) -> Response:
     fields = parse_body(request, raw, TaskFields)
     own = services(request)
     change = domain.create(fields, own.now())
-    task = await insert_task(own.database, user_id, change, origin(request, user_id))
+    try:
+        task = await insert_task(own.database, user_id, change, origin(request, user_id))
+    except NoSuchUserError as error:
+        raise no_account() from error
     own.bell.ring()
     return task_answer(task, 201, {"Location": f"/api/{user_id}/tasks/{task.id}"})
 
 
 async def read(request: Request) -> Response:
     """Show a task, or that the client has it already (RFC 9110, section 13.1.2)."""
-    user_id = path_user(request)
+    await read_raw_body(request)
+    user_id, task_id = path_user(request), path_id(request, "task_id")
     query_parameters(request, ())
-    task_id = path_id(request, "task_id")
     task = await find_task(services(request).database, user_id, task_id)
     if task is None:
         raise not_found()
-    if _names(request.headers.get("if-none-match"), task, weakly=True):
+    if _names(_all_lines(request, "if-none-match"), task, weakly=True):
         return Response(status_code=304, headers={"ETag": etag(task)})
     return task_answer(task)
 
@@ -119,32 +128,50 @@ async def reopen(request: Request) -> Response:
 
 
 async def _change(request: Request, user_id: UUID, task_id: UUID, decide: Decide) -> Task:
-    """Decide and write until nobody else was quicker; a change of nothing writes nothing."""
+    """Decide and write; whoever finds that another was quicker decides again, alone with the row.
+
+    A change of nothing writes nothing.
+    """
     own = services(request)
-    asks = origin(request, user_id)
-    for _ in range(TRIES_MAX):
-        task = await find_task(own.database, user_id, task_id)
-        if task is None:
-            raise not_found()
-        _check_if_match(request, task)
-        change = decide(task, own.now())
-        if change is None:
-            return task
-        written = await update_task(own.database, task, change, asks)
-        if written is not None:
-            own.bell.ring()
-            return written
-    raise unavailable("The task is being changed by too many others.")
+    written = await _try_change(request, own.database, user_id, task_id, decide)
+    if written is None:
+        async with own.database.transaction() as session:
+            await lock_task(session, user_id, task_id)
+            written = await _try_change(request, session, user_id, task_id, decide)
+    if written is None:
+        raise AssertionError("nobody else writes a row that is locked")
+    own.bell.ring()
+    return written
+
+
+async def _try_change(
+    request: Request, database: Statements, user_id: UUID, task_id: UUID, decide: Decide
+) -> Task | None:
+    """Decide and write once; None if another was quicker."""
+    task = await find_task(database, user_id, task_id)
+    if task is None:
+        raise not_found()
+    change = decide(task, services(request).now())
+    _check_if_match(request, task)
+    if change is None:
+        return task
+    return await update_task(database, task, change, origin(request, user_id))
 
 
 def _check_if_match(request: Request, task: Task) -> None:
-    wanted = request.headers.get("if-match")
+    wanted = _all_lines(request, "if-match")
     if wanted is not None and not _names(wanted, task, weakly=False):
         raise ProblemError(
             Problem.PRECONDITION_FAILED,
             f"The task is at version {task.version}.",
             headers={"ETag": etag(task)},
         )
+
+
+def _all_lines(request: Request, name: str) -> str | None:
+    """Give a list header; several lines of it are one list (RFC 9110, section 5.3)."""
+    lines = request.headers.getlist(name)
+    return ",".join(lines) if lines else None
 
 
 def _names(header: str | None, task: Task, *, weakly: bool) -> bool:

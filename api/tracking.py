@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Tracking:
-    """The outermost layer: what nobody else answered is a 500 that tells nothing but its id."""
+    """The outermost layer: every answer shows the request's id, and is counted and timed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -42,13 +42,36 @@ class Tracking:
 
         try:
             await self._app(scope, receive, send_tracked)
-        except Exception:
-            _log.exception("request %s failed", request_id)
-            if status:
-                raise
-            await _send_internal_error(send_tracked, request_id)
         finally:
             _count(scope, status, perf_counter() - began_at)
+
+
+class LastResort:
+    """The innermost layer: what nobody else answered is a 500 that tells nothing but its id.
+
+    Inside of the layer for browsers, which would hide an answer without that layer's headers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; an answer that has begun cannot be taken back, and is cut off."""
+        begun = False
+
+        async def send_noticed(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noticed)
+        except Exception:
+            if scope["type"] != "http" or begun:
+                raise
+            request_id = scope["request_id"]
+            _log.exception("request %s failed", request_id)
+            await _send_internal_error(send, request_id)
 
 
 def _request_id(given: str | None) -> str:
