@@ -60,7 +60,7 @@ class Ping(BaseModel):
 class Auth(BaseModel):
     """A client shows its token: first, or again to go on with a fresh one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["auth"]
     token: str = Field(min_length=1, max_length=TOKEN_CHARS_MAX, repr=False)
@@ -68,7 +68,9 @@ class Auth(BaseModel):
 
 
 ClientFrame = Annotated[Ping | Auth, Field(discriminator="type")]
-CLIENT_FRAME: TypeAdapter[Ping | Auth] = TypeAdapter(ClientFrame)
+CLIENT_FRAME: TypeAdapter[Ping | Auth] = TypeAdapter(
+    ClientFrame, config=ConfigDict(hide_input_in_errors=True)
+)
 
 
 class Hello(BaseModel):

@@ -49,6 +49,13 @@ def test_a_client_sends_pings_and_tokens() -> None:
         {"type": "auth", "token": TOKEN, "position": 5},
         {"type": "auth", "token": TOKEN, "position": "x" * 97},
         {"type": "auth", "token": TOKEN, "user": "x"},
+        {"type": "auth", "token": [TOKEN]},
+        {"type": "auth", "token": TOKEN * 200},
+        {"type": "auth", "Token": TOKEN},
+        {"type": "login", "token": TOKEN},
+        {"token": TOKEN},
+        [TOKEN],
+        TOKEN,
     ],
 )
 def test_every_other_frame_of_a_client_is_refused_and_no_token_told(frame: object) -> None:
