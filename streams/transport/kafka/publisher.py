@@ -4,7 +4,8 @@ aiokafka, when the oldest batch of a partition fails, still sends the later ones
 given its next batch only when the one before has its answer. A batch that has none in time is not
 given up: the producer goes on trying it, with its sequence number, by which the brokers drop what
 they have already (KIP-98); until that is decided, the partition takes nothing else. Otherwise the
-late batch could come to stand behind newer ones.
+late batch could come to stand behind newer ones. A producer that has refused a batch has a hole in
+that partition's numbers: it gets no new batches, and goes on with those of other partitions.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from streams.transport.interface import (
     MessageTooLargeError,
     NotAttemptedError,
     Place,
+    TransportClosedError,
     TransportError,
     TransportUnavailableError,
 )
@@ -47,14 +49,18 @@ class _Partition:
     number: int
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     undecided: "Future[RecordMetadata] | None" = None
+    producer: AIOKafkaProducer | None = None
+    """The one that has the undecided batch."""
 
 
 class Publisher:
-    """Publishes with one producer, which is replaced after an error that it does not survive."""
+    """Publishes with one producer, which is replaced after a batch that it could not send."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._producer: AIOKafkaProducer | None = None
+        self._retired: set[AIOKafkaProducer] = set()
+        self._closed = False
         self._starting = asyncio.Lock()
         self._partitions: dict[tuple[str, int], _Partition] = {}
 
@@ -81,9 +87,11 @@ class Publisher:
 
     async def close(self) -> None:
         """Send what is being published, within `STOP_S_MAX`, and disconnect."""
-        if self._producer is not None:
-            await _stop(self._producer)
-            self._producer = None
+        self._closed = True
+        producers = {self._producer, *self._retired}
+        self._producer = None
+        self._retired = set()
+        await asyncio.gather(*(_stop(producer) for producer in producers if producer))
 
     async def _publish_batch(self, place: _Partition, messages: Sequence[Message]) -> list[Place]:
         what = f"publishing to {place.topic}[{place.number}]"
@@ -103,7 +111,12 @@ class Publisher:
                 else:
                     break
             name = self._connection.topic_name(place.topic)
-            place.undecided = await producer.send_batch(batch, name, partition=place.number)
+            try:
+                place.undecided = await producer.send_batch(batch, name, partition=place.number)
+            except KafkaError:
+                self._retire(producer)
+                raise
+            place.producer = producer
         metadata = await self._decide(place, what)
         if metadata is None:
             raise AssertionError("the batch was undecided until now")
@@ -117,17 +130,21 @@ class Publisher:
         if not place.undecided.done():
             raise TransportUnavailableError(f"{what}: no answer in {WAIT_S_MAX:.0f} s")
         answer, place.undecided = place.undecided, None
+        producer, place.producer = place.producer, None
         try:
             return answer.result()
         except MessageSizeTooLargeError as error:
-            await self._discard()
+            self._retire(producer)
             raise MessageTooLargeError(f"{what}: {error}") from error
         except (KafkaError, asyncio.CancelledError) as error:
-            await self._discard()
+            self._retire(producer)
             raise TransportUnavailableError(f"{what}: {error!r}") from error
+        finally:
+            await self._stop_idle()
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
+            self._require_open()
             if self._producer is None:
                 producer = AIOKafkaProducer(
                     **self._connection.options(),
@@ -140,16 +157,30 @@ class Publisher:
                 )
                 try:
                     await producer.start()
+                    self._require_open()
                 except BaseException:
                     await _stop(producer)
                     raise
                 self._producer = producer
             return self._producer
 
-    async def _discard(self) -> None:
-        """Give up the producer: after an error it may have a hole in its sequence numbers."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
+    def _require_open(self) -> None:
+        if self._closed:
+            raise TransportClosedError("the transport is closed")
+
+    def _retire(self, producer: AIOKafkaProducer | None) -> None:
+        """Give a producer no new batches; it is stopped when it has no undecided one either."""
+        if producer is not None and not self._closed:
+            self._retired.add(producer)
+            if self._producer is producer:
+                self._producer = None
+
+    async def _stop_idle(self) -> None:
+        """Stop the retired producers whose batches are all decided."""
+        busy = {place.producer for place in self._partitions.values()}
+        idle = self._retired - busy
+        self._retired -= idle
+        for producer in idle:
             await _stop(producer)
 
 
