@@ -72,9 +72,13 @@ def _fetch(missing: Sequence[Jar], directory: Path, progress: Progress) -> None:
     with TemporaryDirectory(dir=directory) as drafts, ThreadPoolExecutor(AT_A_TIME) as pool:
         context = MavenContext(repo_cache=Path(drafts))
         work = [pool.submit(_fetch_one, context, jar, directory) for jar in missing]
-        for count, done in enumerate(work, start=1):
-            done.result()
-            progress(f"Kafka: {count} of {len(missing)} jars")
+        try:
+            for count, done in enumerate(work, start=1):
+                done.result()
+                progress(f"Kafka: {count} of {len(missing)} jars")
+        finally:
+            # After a failure or Ctrl-C, those that have not begun are not wanted any more.
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fetch_one(context: "MavenContext", jar: Jar, directory: Path) -> None:

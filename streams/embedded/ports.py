@@ -40,3 +40,10 @@ def is_answering(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def address(host: str, port: int) -> str:
+    """Give `host:port` as this machine reaches what listens there, also if it listens on all."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        host = LOOPBACK
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -76,7 +76,7 @@ class PostgresServer:
         write_whole(self._directory / "port", str(self._port))
         settings = [word for pair in _SETTINGS.items() for word in ("-c", "=".join(pair))]
         command = ["postgres", "-D", str(self._data), "-p", str(self._port), *settings]
-        self._end_leftover()
+        self.end_leftover()
         self._child = Child(_as_ordinary_user(command), self._directory / "postgres.log")
         self._child.wait_until(self._takes_connections, START_S_MAX)
 
@@ -98,6 +98,18 @@ class PostgresServer:
         """End the server in good order, without waiting for clients (a fast shutdown)."""
         if self._child is not None:
             self._child.stop(signal.SIGINT, STOP_S_MAX)
+
+    def end_leftover(self) -> int:
+        """End a server of this directory whose supervisor was killed; give how many there were."""
+        file = self._data / "postmaster.pid"
+        count = 0
+        with suppress(FileNotFoundError, ValueError, psutil.Error):
+            leftover = psutil.Process(int(file.read_text().split()[0]))
+            if str(self._data) in leftover.cmdline():
+                _kill_tree(leftover)
+                count = 1
+        file.unlink(missing_ok=True)
+        return count
 
     @property
     def _data(self) -> Path:
@@ -141,15 +153,6 @@ class PostgresServer:
         if done.returncode != 0:
             raise EmbeddedError(_why_not(done.stderr))
         draft.rename(self._data)
-
-    def _end_leftover(self) -> None:
-        """End a server of this directory whose supervisor was killed; forget one that is gone."""
-        file = self._data / "postmaster.pid"
-        with suppress(FileNotFoundError, ValueError, psutil.Error):
-            leftover = psutil.Process(int(file.read_text().split()[0]))
-            if str(self._data) in leftover.cmdline():
-                _kill_tree(leftover)
-        file.unlink(missing_ok=True)
 
 
 def _programs() -> Path:

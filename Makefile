@@ -1,0 +1,47 @@
+# A bare machine needs Python 3.11 to 3.13 and make. `make help` lists what there is.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help up down reset test check check-long clean
+
+UV_VERSION := 0.13.9
+DATA_DIR ?= .taskflow
+uv := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+bin := .venv/bin
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+up: $(uv) ## run everything here: PostgreSQL, Kafka, the API, the gateway and the workers
+	@$(uv) sync --locked --inexact --no-dev --extra embedded
+	@exec $(bin)/taskflow up
+
+down: ## end the instance that runs from this folder
+	@$(bin)/taskflow down
+
+reset: ## delete the data of this folder's instance, after asking
+	@$(bin)/taskflow reset
+
+test: install ## every kind of test, against one real Kafka and one real PostgreSQL
+	$(bin)/pytest -m "not long" -rs
+
+check: install ## formatting, lint, types, imports, lock file
+	$(uv) lock --check
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+	$(bin)/mypy .
+	$(bin)/lint-imports --no-logo
+
+check-long: install ## the campaigns and measurements at full length
+	$(bin)/pytest -m long -s -rs
+
+clean: ## remove what was installed and made here, but not the instance's data
+	rm -rf .venv .tools .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.PHONY: install
+install: $(uv)
+	@$(uv) sync --locked
+
+.tools/bin/uv:
+	@echo "Getting uv $(UV_VERSION) ..."
+	@python3 -m venv .tools
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
