@@ -132,7 +132,20 @@ _DEAD_LETTER_HEADERS: JsonObject = {
     "dlq-topic": {"type": "string", "enum": [topic.name for topic in SOURCES]},
     "dlq-partition": {"type": "string", "pattern": "^[0-9]+$"},
     "dlq-offset": {"type": "string", "pattern": "^[0-9]+$"},
-    "dlq-error": {"type": "string", "description": "The error's class, and what it says."},
+    "dlq-error": {"type": "string", "description": "Why it could not be processed."},
+}
+
+_DEAD_LETTER_NOTES: JsonObject = {
+    "dlq-null": {
+        "type": "string",
+        "enum": ["key", "value"],
+        "description": "What was null and not empty; it may come twice.",
+    },
+    "dlq-omitted-bytes": {
+        "type": "string",
+        "pattern": "^[0-9]+$",
+        "description": "The size of a value that was too large to be taken along.",
+    },
 }
 
 
@@ -242,7 +255,7 @@ def _dead_letter() -> JsonObject:
         "contentType": "application/octet-stream",
         "headers": {
             "type": "object",
-            "properties": _DEAD_LETTER_HEADERS,
+            "properties": _DEAD_LETTER_HEADERS | _DEAD_LETTER_NOTES,
             "required": list(_DEAD_LETTER_HEADERS),
         },
         "payload": {"type": "string", "format": "binary"},
