@@ -28,14 +28,14 @@ def read_secret(path: Path) -> str:
     return path.read_text().strip()
 
 
-def require_space(directory: Path) -> None:
+def require_space(directory: Path, bytes_min: int = FREE_BYTES_MIN) -> None:
     """Raise the sentence that tells how much is wanted if a directory's disk is nearly full."""
     directory.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(directory).free
-    if free < FREE_BYTES_MIN:
+    if free < bytes_min:
         raise EmbeddedError(
             f"The disk of {directory} has {free // 1_048_576} MiB free and"
-            f" {FREE_BYTES_MIN // 1_048_576} MiB are needed: make room, or set DATA_DIR."
+            f" {bytes_min // 1_048_576} MiB are needed: make room, or set DATA_DIR."
         )
 
 
