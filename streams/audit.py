@@ -5,12 +5,14 @@
 
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
 from schemas import codec
 from schemas.events import TaskChange, TaskEventType
 from schemas.ids import new_id
 from schemas.topics import TASK_EVENTS
 from streams.effects.faust_app import faust_app
-from streams.effects.reading import Event
+from streams.effects.reading import Event, PoisonError, first_rule
 from streams.effects.worker import Worker
 from streams.store.audit import NewEntry, append_entries
 from streams.store.database import Session
@@ -24,11 +26,14 @@ async def apply(session: Session, events: Sequence[Event]) -> None:
 
 
 def entry_of(event: Event) -> NewEntry:
-    """Make an event's entry; raise `ValueError` if its data is not a task's change."""
+    """Make an event's entry; raise `PoisonError` if its data is not a task's change."""
     envelope = event.envelope
-    change = TaskChange.model_validate(envelope.data)
+    try:
+        change = TaskChange.model_validate(envelope.data)
+    except ValidationError as error:
+        raise PoisonError(f"/data{first_rule(error)}") from None
     if change.task.user_id != envelope.partitionkey or str(change.task.id) != envelope.subject:
-        raise ValueError("the task is not the one that the envelope names")
+        raise PoisonError("the task is not the one that the envelope names")
     return NewEntry(
         id=new_id(),
         user_id=change.task.user_id,

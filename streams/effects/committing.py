@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from streams.effects.dead_letters import dead_letter
-from streams.effects.reading import Event, PoisonError, read_event
+from streams.effects.dead_letters import dead_letter, stub_of
+from streams.effects.reading import Event, PoisonError, read_event, reason_of
 from streams.effects.retrying import Trouble
 from streams.effects.worker import Worker
 from streams.observability.metrics import (
@@ -17,7 +17,13 @@ from streams.observability.metrics import (
 )
 from streams.store.database import Database, Fault, StoreError
 from streams.store.offsets import move_offset
-from streams.transport.interface import Record, Transport, TransportError
+from streams.transport.interface import (
+    Message,
+    MessageTooLargeError,
+    Record,
+    Transport,
+    TransportError,
+)
 
 DEAD_IN_A_ROW_MAX = 100
 """So many in a row are not bad messages but a bad worker: it halts, and the rest stays readable."""
@@ -131,19 +137,28 @@ class Committer:
 
     async def _bury(self, run: Run, error: Exception) -> None:
         """Publish the run's one record as a dead letter, and only then move the ledger."""
+        reason = reason_of(error)
         if self._dead_in_a_row >= DEAD_IN_A_ROW_MAX:
-            await self.trouble.halt(f"{DEAD_IN_A_ROW_MAX} dead letters in a row, the last: {error}")
-        message = dead_letter(run.records[0], self.worker.app, error)
-        while True:
-            try:
-                await self.transport.publish(message)
-                break
-            except TransportError as refused:
-                await self.trouble.pause(f"the log takes no dead letter: {refused}")
-        _log.error("dead letter %s: %s", message.topic, error)
+            await self.trouble.halt(
+                f"{DEAD_IN_A_ROW_MAX} dead letters in a row, the last: {reason}"
+            )
+        letter = dead_letter(run.records[0], self.worker.app, error)
+        await self._publish(letter)
+        _log.error("dead letter in %s: %s", letter.topic, reason)
         EFFECTS_DEAD.labels(self.worker.app).inc()
         self._dead_in_a_row += 1
         await self._apply(run, ())
+
+    async def _publish(self, letter: Message) -> None:
+        while True:
+            try:
+                await self.transport.publish(letter)
+            except MessageTooLargeError:
+                letter = stub_of(letter)
+            except TransportError as refused:
+                await self.trouble.pause(f"the log takes no dead letter: {refused}")
+            else:
+                return
 
     async def _write(self, run: Run, events: Sequence[Event]) -> None:
         async with self.database.transaction() as session:

@@ -101,7 +101,7 @@ class WorkerApp(faust.App):
 
     async def on_stop(self) -> None:
         """End what waits, so that SIGTERM is held up by no retry and no broker that is away."""
-        deadline = Timer(STOP_S_MAX, _end_process)
+        deadline = Timer(STOP_S_MAX, _cut_off)
         deadline.daemon = True
         deadline.start()
         if self._processor is not None:
@@ -119,7 +119,7 @@ class WorkerApp(faust.App):
         Faust's own way out of a crash waits for its consumer's thread, 40 s and more.
         """
         _log.critical("crashed: %r", reason, exc_info=reason)
-        _end_process()
+        _end_process(1)
 
     async def _wait_for_topic(self) -> None:
         trouble = self.processor.trouble
@@ -176,9 +176,15 @@ def _pairs(headers: HeadersArg | None) -> Headers:
     return tuple(headers or ())
 
 
-def _end_process() -> None:
+def _cut_off() -> None:
+    """End as asked, though something does not answer: what was not committed is not done."""
+    _log.warning("ended without waiting for what does not answer")
+    _end_process(0)
+
+
+def _end_process(code: int) -> None:
     logging.shutdown()
-    os._exit(1)
+    os._exit(code)
 
 
 def faust_app(worker: Worker) -> WorkerApp:

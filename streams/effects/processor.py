@@ -83,7 +83,8 @@ class Processor:
         if expected == extent.end:
             return
         if self._seen.get(partition) == expected:
-            await self._fill(partition, expected, min(extent.end, expected + PAGE))
+            while (expected := await self.ledger.expected(partition)) < extent.end:
+                await self._fill(partition, expected, min(extent.end, expected + PAGE))
         self._seen[partition] = expected
 
     async def _advance(self, partition: int, records: Sequence[Record]) -> None:
@@ -118,6 +119,7 @@ class Processor:
                 await self.trouble.pause(f"the log does not answer: {error}")
 
     async def _commit(self, run: Run) -> None:
+        self.trouble.raise_if_stopping()
         try:
             await self.committer.commit(run)
         except FencedError:

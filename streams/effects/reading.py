@@ -1,12 +1,15 @@
 """A record as an event, or the reason why it is none of ours; pure."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 
 from pydantic import ValidationError
 
 from schemas import codec
 from schemas.events import TYPE_PREFIX, Envelope
 from schemas.topics import EVENT_BYTES_MAX
+from streams.store.database import StoreError
 from streams.transport.interface import Record
 
 
@@ -31,9 +34,9 @@ def read_event(record: Record) -> Event:
     try:
         envelope = Envelope.model_validate(codec.decode(record.value))
     except codec.MalformedError as error:
-        raise PoisonError(str(error)) from error
+        raise PoisonError(str(error)) from None
     except ValidationError as error:
-        raise PoisonError(_first_rule(error)) from error
+        raise PoisonError(first_rule(error)) from None
     if not envelope.type.startswith(TYPE_PREFIX):
         raise PoisonError(f"the type {envelope.type} is not one of {TYPE_PREFIX}*")
     if record.key != str(envelope.partitionkey).encode():
@@ -41,6 +44,20 @@ def read_event(record: Record) -> Event:
     return Event(record, envelope)
 
 
-def _first_rule(error: ValidationError) -> str:
+def first_rule(error: ValidationError) -> str:
+    """Name the first field that is wrong, and the rule; nothing of what was in it."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"/{'/'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"/{'/'.join(map(str, first['loc']))}: {first['type']}"
+
+
+def reason_of(error: BaseException) -> str:
+    """Say why a record is a dead letter, fit for a log: nothing of a user's is in it.
+
+    Of an error that is none of ours only the class and the place are told, since its text may
+    quote what it was about.
+    """
+    if isinstance(error, PoisonError | StoreError):
+        return f"{type(error).__name__}: {error}"
+    places = extract_tb(error.__traceback__)[-1:]
+    where = [f" in {place.name}, {Path(place.filename).name}:{place.lineno}" for place in places]
+    return "".join([type(error).__name__, *where])

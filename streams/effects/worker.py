@@ -11,7 +11,8 @@ Apply = Callable[[Session, Sequence[Event]], Awaitable[None]]
 """Writes the effects of events of one partition, in their order, within the transaction given.
 
 It must be idempotent by event id, since the relay may publish an event twice. It raises
-`ValueError` for an event that can never be processed, and lets the store's errors pass.
+`PoisonError` for an event that can never be processed, with a text that is fit for a log and has
+nothing of a user's in it, and lets the store's errors pass.
 """
 
 

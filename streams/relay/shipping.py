@@ -93,8 +93,9 @@ class Shipping:
 
         It looks often enough to see it within the leadership's margin.
         """
-        while self.settled or self._undecided_in == self.leadership.term():
-            await asyncio.sleep(WATCH_S)  # noqa: ASYNC110 - a lease ends without saying so
+        # A lease ends without saying so, hence no event.
+        while self.settled or self._undecided_in == self.leadership.term():  # noqa: ASYNC110
+            await asyncio.sleep(WATCH_S)
         raise DeposedError("the lease ended while a batch was on its way")
 
     @property

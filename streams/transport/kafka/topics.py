@@ -1,8 +1,9 @@
 """Topics on the brokers: created from our table, and looked up before they are used."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
@@ -42,9 +43,7 @@ class Topics:
             name = self.connection.topic_name(topic)
             async with self._admin(f"looking up {topic}") as admin:
                 (found,) = await admin.describe_topics([name])
-            if for_code(found["error_code"]) is UnknownTopicOrPartitionError:
-                raise UnknownTopicError(f"there is no topic {name}: run `taskflow topics`")
-            self._partitions[topic] = len(found["partitions"])
+            self._partitions[topic] = partitions_of(name, found)
         return self._partitions[topic]
 
     async def create(self, topics: Sequence[Topic]) -> Sequence[str]:
@@ -84,6 +83,19 @@ class Topics:
                 ),
             },
         )
+
+
+def partitions_of(name: str, found: Mapping[str, Any]) -> int:
+    """Count a topic's partitions in the brokers' answer, as aiokafka decodes it.
+
+    Raises `UnknownTopicError`, and `TransportUnavailableError` where a later answer may be another.
+    """
+    error = for_code(found["error_code"])
+    if error is UnknownTopicOrPartitionError:
+        raise UnknownTopicError(f"there is no topic {name}: run `taskflow topics`")
+    if error.errno or not found["partitions"]:
+        raise TransportUnavailableError(f"looking up {name}: {error.message}")
+    return len(found["partitions"])
 
 
 def _was_created(error: type[KafkaError]) -> bool:
