@@ -72,6 +72,12 @@ class Child:
             except httpx.HTTPError:
                 return False
 
+    async def leads(self) -> bool:
+        """Tell whether it is the relay that leads."""
+        url = self.ready_url.replace("/health/ready", "/metrics")
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return "\ntaskflow_relay_leader 1.0" in (await client.get(url, timeout=3)).text
+
     async def end(self) -> int:
         """Stop it for good with SIGTERM, and give its exit code; one that hangs is killed."""
         self._ending = True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from streams.store.database import Database
 from streams.transport.interface import Transport
-from tests.chaos.ending import Ending, check_ending, is_drained
+from tests.chaos.ending import Ending, backlog, check_ending
 from tests.chaos.nemesis import Fault, Nemesis, strike
 from tests.chaos.workload import Workload
 from tests.servers import Servers
@@ -46,9 +46,13 @@ class Campaign:
         """Wait until all has drained, check it, and print the counts."""
 
         async def drained() -> bool:
-            return await is_drained(self.database)
+            return (await backlog(self.database)).is_empty
 
-        await eventually(drained, DRAIN_S_MAX, "everything has drained")
+        try:
+            await eventually(drained, DRAIN_S_MAX, "everything has drained")
+        except AssertionError:
+            print(await backlog(self.database))
+            raise
         ending = await check_ending(self.database, self.transport, load)
         starts = {name: child.starts for name, child in self.stack.children.items()}
         print(

@@ -48,15 +48,29 @@ async def read_log(transport: Transport, topic: str) -> Sequence[Record]:
     return found
 
 
-async def is_drained(database: Database) -> bool:
-    """Tell whether the outbox is empty and every version of every task is audited."""
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is still on its way: in the outbox, or between the log and the audit log."""
+
+    in_outbox: int
+    versions: int
+    audited: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the outbox is empty and every version of every task is audited."""
+        return self.in_outbox == 0 and self.versions == self.audited
+
+
+async def backlog(database: Database) -> Backlog:
+    """Count what is still on its way."""
     row = await database.fetchrow(
-        """SELECT (SELECT count(*) FROM outbox) AS waiting,
-                  (SELECT coalesce(sum(version), 0) FROM tasks) AS versions,
+        """SELECT (SELECT count(*) FROM outbox) AS in_outbox,
+                  (SELECT coalesce(sum(version), 0)::bigint FROM tasks) AS versions,
                   (SELECT count(*) FROM audit_log) AS audited"""
     )
     assert row is not None
-    return bool(row["waiting"] == 0 and row["versions"] == row["audited"])
+    return Backlog(**dict(row))
 
 
 async def check_ending(database: Database, transport: Transport, load: Workload) -> Ending:

@@ -51,6 +51,17 @@ class Nemesis:
         """Stop one of the processes with SIGSTOP, and wake it later."""
         return self._stop(lambda: self.stack.children[name].pid, asleep_s)
 
+    def stop_leader(self, asleep_s: float) -> Fault:
+        """Stop the relay that leads just then, and wake it later."""
+
+        async def fault() -> None:
+            relays = [name for name in self.stack.children if name.startswith("relay")]
+            leaders = [name for name in relays if await self.stack.children[name].leads()]
+            assert leaders, f"none of {relays} leads"
+            await self.stop_process(leaders[0], asleep_s)()
+
+        return fault
+
     def stop_broker(self, asleep_s: float) -> Fault:
         """Stop the broker with SIGSTOP, and wake it later."""
         return self._stop(lambda: self.servers.kafka.pid, asleep_s)
