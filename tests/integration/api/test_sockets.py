@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from api import requests
+from api import requests, serving
 from tests.integration.api.world import Api, Person, read
 
 POST = b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\n"
@@ -62,6 +62,29 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     status, headers, body = answer_of(await api.talk(POST + b"Content-Length: 9\r\n\r\n{"))
     assert (status, json.loads(body)["type"]) == (400, "urn:taskflow:problem:malformed")
     assert b"connection: close" in headers
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nX-"])
+async def test_a_head_that_does_not_come_is_not_waited_for(
+    api: Api, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(serving, "HEAD_S_MAX", 0.1)
+    first = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert await api.talk(sent) == b""
+    assert (await api.talk(first, sent or b"G")).count(b"HTTP/1.1") == 1
+
+
+async def test_a_head_without_an_end_is_refused(api: Api) -> None:
+    for part in (b"GET /" + b"x" * 40_000, b"X-A: b\r\n" * 5_000):
+        head = b"GET / HTTP/1.1\r\nHost: x\r\n" if part.startswith(b"X") else b""
+        status, headers, _ = answer_of(await api.talk(head + part, part[5:], part[5:]))
+        assert status == 400
+        assert b"content-type: application/problem+json" in headers
+
+
+async def test_a_large_head_is_taken(api: Api) -> None:
+    head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: %b\r\n\r\n"
+    assert answer_of(await api.talk(head % (b"x" * 60_000)))[0] == 200
 
 
 async def test_a_body_in_many_small_parts_is_one_body(api: Api, ada: Person) -> None:
