@@ -1,5 +1,6 @@
 """`python -m api`: runs the HTTP API."""
 
+import signal
 import sys
 from contextlib import suppress
 
@@ -19,6 +20,9 @@ def main() -> int:
         print(error, file=sys.stderr)  # noqa: T201 - one sentence for who started it
         return 1
     server = make_server(settings)
+    # Uvicorn ends in good order, and then raises the signal again: SIGTERM would end the process
+    # as if nobody had listened.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         server.run()
     return 0 if server.started else 1
