@@ -27,6 +27,8 @@ from streams.store.users import (
 
 REFRESH_LIFETIME = timedelta(days=30)
 _SECRET_BYTES = 32
+_NOT_KEPT = {"Cache-Control": "no-store"}
+"""No cache on the way may keep a token (RFC 6749, section 5.1)."""
 
 
 async def register(request: Request) -> Response:
@@ -45,7 +47,7 @@ async def register(request: Request) -> Response:
         user = await insert_user(own.database, account, session)
     except EmailTakenError as error:
         raise ProblemError(Problem.EMAIL_TAKEN, "Another account has this address.") from error
-    return json_answer(_session_body(own, user, session, refresh_token), status=201)
+    return json_answer(_session_body(own, user, session, refresh_token), 201, _NOT_KEPT)
 
 
 async def login(request: Request) -> Response:
@@ -58,7 +60,7 @@ async def login(request: Request) -> Response:
         raise ProblemError(Problem.UNAUTHENTICATED, "The address or the password is wrong.")
     session, refresh_token = _new_session(own)
     await insert_session(own.database, found[0].id, session)
-    return json_answer(_session_body(own, found[0], session, refresh_token))
+    return json_answer(_session_body(own, found[0], session, refresh_token), headers=_NOT_KEPT)
 
 
 async def me(request: Request) -> Response:

@@ -15,7 +15,7 @@ from streams.store.database import Fault, StoreError
 RETRY_AFTER_S = 1
 ERRORS_MAX = 50
 """Broken rules that one answer names."""
-_READ_ONLY = frozenset(Task.model_fields) - frozenset(TaskFields.model_fields) - {"status"}
+_READ_ONLY = frozenset(Task.model_fields) - frozenset(TaskFields.model_fields)
 _RULES = {
     "missing": "required",
     "string_too_short": "min_length",

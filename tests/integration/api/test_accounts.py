@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from api import passwords
 from api.passwords import Passwords
 from schemas.tokens import LIFETIME
 from tests.integration.api.world import KEY, Api, Json, broken, problem, read
@@ -34,6 +35,7 @@ async def login(api: Api, email: str, password: str = PASSWORD) -> httpx.Respons
 
 def session_of(answer: httpx.Response, status: int) -> Json:
     assert answer.status_code == status, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
     body = read(answer)
     assert list(body) == ["user", "access_token", "token_type", "expires_in", "refresh_token"]
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 900)
@@ -174,15 +176,27 @@ async def test_without_a_known_hash_a_password_is_hashed_all_the_same() -> None:
             checked.append(known_hash)
             return super()._verify(known_hash, password)
 
-    passwords = Watched()
-    known = await passwords.hash(PASSWORD)
-    assert await passwords.matches(PASSWORD, known)
-    assert not await passwords.matches(PASSWORD, None)
-    assert not await passwords.matches("nobody's password", None)
-    assert not await passwords.matches(PASSWORD, "no hash at all")
+    watched = Watched()
+    known = await watched.hash(PASSWORD)
+    assert await watched.matches(PASSWORD, known)
+    assert not await watched.matches(PASSWORD, None)
+    assert not await watched.matches("nobody's password", None)
+    assert not await watched.matches(PASSWORD, "no hash at all")
     assert checked[0] == known
     parameters = {kept.rpartition("$")[0].rpartition("$")[0] for kept in checked[:3]}
     assert parameters == {known.rpartition("$")[0].rpartition("$")[0]}
+
+
+async def test_a_flood_of_logins_is_told_to_come_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "WAIT_S_MAX", 0.01)
+    answers = await asyncio.gather(*(login(api, fresh()) for _ in range(8)))
+    turned_away = [answer for answer in answers if answer.status_code != 401]
+    assert turned_away
+    for answer in turned_away:
+        problem(answer, 503, "unavailable")
+        assert int(answer.headers["Retry-After"]) >= 1
 
 
 async def test_the_hash_that_is_kept_is_argon2id_and_no_two_are_alike(api: Api) -> None:

@@ -186,10 +186,12 @@ async def log(api: Api, person: Person, tasks: Sequence[Json], verb: str) -> lis
 
 
 async def all_pages(person: Person, below: str) -> list[list[Any]]:
-    pages, cursor = [], ""
-    while True:
+    pages: list[list[Any]] = []
+    cursor = ""
+    while len(pages) <= COUNT:
         page = read(await person.ask("GET", below + cursor))
         pages.append(page["items"])
         if page["next_cursor"] is None:
             return pages
         cursor = f"&cursor={page['next_cursor']}"
+    raise AssertionError(f"more than {COUNT} pages")

@@ -137,6 +137,8 @@ async def test_what_only_the_server_sets_is_refused_in_every_write(ada: Person) 
         for method, below in (("POST", ""), ("PUT", f"/{task['id']}"), ("PATCH", f"/{task['id']}")):
             answer = await ada.ask(method, f"/tasks{below}", json=body)
             assert broken(answer) == [(f"/{name}", "read_only")]
+    answer = await ada.ask("POST", json={"title": "x", "status": "completed"})
+    assert broken(answer) == [("/status", "read_only")]
     assert read(await ada.ask("GET", f"/tasks/{task['id']}")) == task
 
 
