@@ -96,7 +96,10 @@ class WorkerApp(faust.App):
             }
         )
         await enter(health_port(self._settings, health))
-        await self._wait_for_topic()
+        try:
+            await self._wait_for_topic()
+        except StoppingError:
+            return  # Faust starts nothing more of an app that was stopped meanwhile.
         await super().on_start()
 
     async def on_stop(self) -> None:
