@@ -117,6 +117,21 @@ async def test_who_comes_too_late_to_a_task_makes_no_tags(api: Api, ada: Person)
     assert await tag_names(api, ada) == []
 
 
+async def test_a_version_and_its_event_are_written_by_one_transaction(
+    api: Api, ada: Person
+) -> None:
+    task = await ada.create()
+    for title in ("a", "b"):
+        await ada.change(task, title=title, tags=[title])
+        rows = await api.database.fetch(
+            "SELECT change_xid::text AS of_task, outbox.xmin::text AS of_event FROM tasks"
+            " JOIN outbox ON subject = tasks.id::text WHERE tasks.id = $1 ORDER BY seq",
+            UUID(task["id"]),
+        )
+        assert rows[-1]["of_task"] == rows[-1]["of_event"]
+        assert len({row["of_event"] for row in rows}) == len(rows)
+
+
 async def test_a_task_and_its_links_to_tags_agree(api: Api, ada: Person) -> None:
     task = await ada.create(tags=["a", "b"])
     for tags in (["b", "c"], [], ["A", "d"]):
