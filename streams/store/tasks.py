@@ -30,12 +30,7 @@ _TAGS = """
         SELECT coalesce(array_agg(name ORDER BY name_key), '{{}}') AS all_names FROM named
     )"""
 
-# An instant of a whole second is spelled as answers spell it. No text of a client's can be meant:
-# inside of a JSON string there is no quotation mark without a backslash before it.
-_TASK = r"""regexp_replace(task_json(written)::text,
-                              '("[a-z]+_at" : "[0-9T:-]+)\.000000Z"', '\1Z"', 'g')::json"""
-
-_LOG = f"""
+_LOG = """
     linked AS (
         INSERT INTO todo_tags (todo_id, tag_id)
         SELECT written.id, named.id FROM written, named
@@ -45,7 +40,8 @@ _LOG = f"""
         INSERT INTO outbox
             (event_id, type, source, user_id, subject, occurred_at, traceparent, data)
         SELECT $6, $7, $8, user_id, id, updated_at, $9,
-               json_build_object('task', {_TASK}, 'changed', $10::text[], 'actor', $11::json)
+               json_build_object('task', task_json(written), 'changed', $10::text[],
+                                 'actor', $11::json)
           FROM written
     )
     SELECT task_json(written)::text AS task FROM written"""
