@@ -18,7 +18,7 @@ from streams.transport.interface import (
     TransportClosedError,
     TransportUnavailableError,
 )
-from streams.transport.kafka import publisher
+from streams.transport.kafka import connection, publisher
 from streams.transport.kafka.transport import KafkaTransport
 from tests.integration.relay.outbox_world import Relay, check_versions, drained, log_of, write
 from tests.servers import Servers
@@ -42,8 +42,9 @@ def asleep(servers: Servers) -> Iterator[None]:
 async def kafka(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[KafkaTransport]:
-    """Give a transport that waits a second for an answer, with its topics made."""
+    """Give a transport that waits a second for an answer, and two for a request's."""
     monkeypatch.setattr(publisher, "WAIT_S_MAX", 1.0)
+    monkeypatch.setattr(connection, "REQUEST_S_MAX", 2.0)
     transport = KafkaTransport(settings)
     await transport.create_topics(TOPICS)
     yield transport
@@ -76,7 +77,7 @@ async def test_what_had_no_answer_in_time_is_decided_before_anything_newer(
         (unknown,) = await kafka.publish_many(letters(0, b"v1"))
         assert isinstance(unknown, TransportUnavailableError)
         began_at = monotonic()
-        while monotonic() - began_at < 6:
+        while monotonic() - began_at < 2:
             (still,) = await kafka.publish_many(letters(0, b"v1"))
             assert isinstance(still, TransportUnavailableError)
 
@@ -125,7 +126,7 @@ async def test_closing_ends_a_publish_that_waits_for_its_broker(
 
 @pytest.mark.parametrize(
     "asleep_s",
-    [pytest.param(6.0, id="short"), pytest.param(20.0, id="long", marks=pytest.mark.long)],
+    [pytest.param(3.0, id="short"), pytest.param(20.0, id="long", marks=pytest.mark.long)],
 )
 async def test_a_relay_whose_broker_sleeps_loses_and_reorders_nothing(
     kafka: KafkaTransport, servers: Servers, database: Database, asleep_s: float
