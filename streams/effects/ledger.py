@@ -35,8 +35,9 @@ class Ledger:
         Halts where the log does not reach: something was lost, or the topic was made anew.
         """
         if partition not in self._known:
+            offset = await self._read(partition, (await self.extents())[partition].start)
+            # Asked for after the ledger, which another worker may have moved meanwhile.
             extent = (await self.extents())[partition]
-            offset = await self._read(partition, extent.start)
             if not extent.start <= offset <= extent.end:
                 await self.halt(partition, offset, extent)
             self._known[partition] = offset

@@ -79,8 +79,10 @@ class Processor:
         expected = await self.ledger.expected(partition)
         EFFECTS_LAG.labels(self.worker.app, partition).set(max(0, extent.end - expected))
         if expected > extent.end:
-            await self.ledger.halt(partition, expected, extent)
-        if expected == extent.end:
+            # Another worker may have moved it since the log was asked: what is known is read anew.
+            self.ledger.forget(partition)
+            expected = await self.ledger.expected(partition)
+        if expected >= extent.end:
             return
         if self._seen.get(partition) == expected:
             while (expected := await self.ledger.expected(partition)) < extent.end:
@@ -101,8 +103,17 @@ class Processor:
                 await self._commit(leading_run(rest))
 
     async def _fill(self, partition: int, begin: int, end: int) -> None:
-        """Read from the log what did not come, and commit it."""
-        records = await self._read(partition, begin, end)
+        """Read from the log what did not come, and commit it.
+
+        Where the log does not reach, what is known of the ledger is read anew: it may be long ago
+        that this worker had the partition. If it is as it was, that halts.
+        """
+        try:
+            records = await self._read(partition, begin, end)
+        except OffsetOutOfRangeError:
+            self.ledger.forget(partition)
+            await self.ledger.expected(partition)
+            return
         EFFECTS_HOLES.labels(self.worker.app).inc(len(records))
         EFFECTS_GAPS.labels(self.worker.app).inc(end - begin - len(records))
         await self._commit(Run(partition, begin, end, records))
@@ -114,7 +125,7 @@ class Processor:
                 async with self.transport.tail(topic, {partition: begin}) as tail:
                     return await read_until(tail, end)
             except OffsetOutOfRangeError:
-                await self.ledger.halt(partition, begin, (await self.ledger.extents())[partition])
+                raise
             except TransportError as error:
                 await self.trouble.pause(f"the log does not answer: {error}")
 

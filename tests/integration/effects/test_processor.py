@@ -138,6 +138,37 @@ async def test_a_ledger_before_the_start_of_the_log_halts_and_names_rewind(
     assert await world.written() == list(range(5))
 
 
+async def test_a_ledger_that_another_worker_moves_meanwhile_halts_nobody(world: World) -> None:
+    """What the log held when it was asked is older than what the ledger says by then."""
+    await world.publish(*range(5))
+    before = await world.log.extents("task-events")
+    other, processor = world.processor(), world.processor()
+    await processor.ledger.expected(0)
+    await other.process(await world.publish(*range(5, 10)))
+    world.log.stale = [before]
+    fresh = world.processor()
+    assert await fresh.ledger.expected(0) == 10
+    await fresh.catch_up([0])
+    world.log.stale = [before]
+    await fresh.catch_up([0])
+    await fresh.trouble.check()
+    assert await world.written() == list(range(10))
+
+
+async def test_a_worker_that_had_a_partition_long_ago_goes_on_where_others_left_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it remembers has left the log meanwhile, and was done by others: no reason to halt."""
+    monkeypatch.setattr(memory, "RECORDS_KEPT", 10)
+    returning, other = world.processor(), world.processor()
+    await returning.process(await world.publish(*range(5)))
+    for start in range(5, 45, 5):
+        await other.process(await world.publish(*range(start, start + 5)))
+    assert (await world.log.extents("task-events"))[0].start == 35
+    await asyncio.wait_for(returning.process(await world.publish(45)), 5)
+    assert await world.written() == list(range(46))
+
+
 async def test_a_rewound_ledger_is_followed(world: World) -> None:
     """A running worker notices by the fence, and does again what lies between."""
     records = await world.publish(*range(10))
