@@ -34,6 +34,8 @@ class Leadership:
         self._ends_at = 0.0
         self._term = 0
         self._turn = asyncio.Lock()
+        # Asked for when it is read, so that a relay which was stopped does not show what it was.
+        RELAY_LEADER.set_function(lambda: float(self.epoch() is not None))
 
     def epoch(self) -> int | None:
         """Give the epoch in which this relay leads now; None if it does not."""
@@ -53,7 +55,6 @@ class Leadership:
                 await self.renew()
             except StoreError as error:
                 _log.warning("the lease could not be renewed: %s", error)
-            RELAY_LEADER.set(self.epoch() is not None)
             await asyncio.sleep(RENEW_S)
 
     async def renew(self, *, new_epoch: bool = False) -> None:
@@ -75,7 +76,6 @@ class Leadership:
         Takes at most `GIVE_UP_S_MAX`; after that the lease ends by itself.
         """
         self._epoch = None
-        RELAY_LEADER.set(0)
         try:
             async with asyncio.timeout(GIVE_UP_S_MAX):
                 await give_up_lease(self._database, self._holder)

@@ -33,7 +33,7 @@ def stack(settings: Settings, transport: Transport, tmp_path: Path) -> Stack:
 
 async def leads(child: Child) -> bool:
     url = child.ready_url.replace("/health/ready", "/metrics")
-    async with httpx.AsyncClient(trust_env=False, timeout=1) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
         try:
             return "taskflow_relay_leader 1.0" in (await client.get(url)).text
         except httpx.HTTPError:
@@ -80,7 +80,7 @@ async def test_a_leader_that_sleeps_or_dies_is_replaced_within_6_s(
         await write(database, 3)
         await drained(database)
         second = await leader(stack)
-        assert second is not first
+        assert second is not first, "the woken one does not believe that it leads"
         assert first.starts == 1
         second.kill()
         await write(database, 4)
