@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from threading import Timer
-from typing import cast
+from typing import Any, cast
 
 import faust
 from faust.app.base import BootStrategy
@@ -18,11 +18,12 @@ from faust.streams import Stream
 from faust.types import EventT, StreamT
 from faust.types.core import HeadersArg
 from mode import CrashingSupervisor
+from mode.utils.locks import Event
 
-from schemas.settings import Settings, load_settings
+from schemas.settings import MissingSettingError, Settings, load_settings
 from streams.effects.faust_settings import configuration
 from streams.effects.processor import PAGE, Processor
-from streams.effects.retrying import StoppingError
+from streams.effects.retrying import StoppingError, Trouble
 from streams.effects.worker import Worker
 from streams.observability.health import Health
 from streams.observability.health_port import health_port
@@ -69,6 +70,8 @@ class WorkerApp(faust.App):
             self._consume
         )
         self.task(self._watch)
+        self._joined = Event()
+        self.on_partitions_assigned.connect(self._note_assignment)
 
     @property
     def processor(self) -> Processor:
@@ -87,7 +90,8 @@ class WorkerApp(faust.App):
         enter = self._resources.enter_async_context
         database = await enter(open_database(self._settings.required_database_url(), pool_size=4))
         transport = await enter(open_transport(self._settings))
-        self._processor = Processor(self._worker, database, transport)
+        trouble = Trouble(reason="not in its group yet")
+        self._processor = Processor(self._worker, database, transport, trouble)
         health = Health(
             {
                 "database": database.check,
@@ -125,15 +129,20 @@ class WorkerApp(faust.App):
         _end_process(1)
 
     async def _wait_for_topic(self) -> None:
-        trouble = self.processor.trouble
         while True:
             try:
                 await self.processor.transport.extents(self._worker.topic.name)
-            except TransportError as error:
-                await trouble.pause(f"the log or the topic is not there: {error}")
-            else:
-                trouble.over()
                 return
+            except TransportError as error:
+                reason = f"the log or the topic is not there: {error}"
+                await self.processor.trouble.pause(reason)
+
+    async def _note_assignment(self, *arguments: Any, **_: Any) -> None:
+        """Note that the group has let this worker in; Faust types its signals' arguments as Any."""
+        _sender, assigned = arguments
+        numbers = sorted(place.partition for place in assigned)
+        _log.info("works on the partitions %s of %s", numbers, self._worker.topic.name)
+        self._joined.set()
 
     async def _consume(self, stream: StreamT[bytes]) -> None:
         # Faust yields the events themselves here, where its types say values.
@@ -146,12 +155,13 @@ class WorkerApp(faust.App):
                 event.ack()
 
     async def _watch(self) -> None:
+        await self.wait(self._joined)
         while not self.should_stop:
-            await self.sleep(WATCH_S)
             try:
                 await self.processor.catch_up(self._partitions())
             except StoppingError:
                 return
+            await self.sleep(WATCH_S)
 
     def _partitions(self) -> Sequence[int]:
         if self.rebalancing:
@@ -191,5 +201,11 @@ def _end_process(code: int) -> None:
 
 
 def faust_app(worker: Worker) -> WorkerApp:
-    """Make the app that `faust -A` runs; nothing is connected before it is started."""
-    return WorkerApp(worker, load_settings())
+    """Make the app that `faust -A` runs; nothing is connected before it is started.
+
+    A setting that is missing ends the process with the sentence that names it.
+    """
+    try:
+        return WorkerApp(worker, load_settings())
+    except MissingSettingError as error:
+        raise SystemExit(str(error)) from error

@@ -7,6 +7,7 @@ import faust
 from faust.types.auth import CredentialsT
 
 from schemas.settings import Settings
+from streams.observability.logs import logging_configuration
 
 SESSION_S = 8.0
 """A worker that is stopped loses its partitions after this; with the rebalance, within 15 s."""
@@ -37,6 +38,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "autodiscover": False,
         "datadir": settings.data_dir / "faust",
         "worker_redirect_stdouts": False,
+        "logging_config": logging_configuration(settings),
     }
 
 

@@ -1,8 +1,9 @@
 """Logs go to standard error, one line a record, as text for people or JSON for programs."""
 
 import logging
-import sys
+import logging.config
 from datetime import UTC, datetime
+from typing import Any
 
 from schemas import codec
 from schemas.settings import Settings
@@ -29,9 +30,18 @@ class JsonFormatter(logging.Formatter):
 
 def configure_logging(settings: Settings) -> None:
     """Set up this process's logging once, at its start."""
-    handler = logging.StreamHandler(sys.stderr)
-    as_json = settings.log_format == "json"
-    handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(_TEXT))
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.root.level))
+    logging.config.dictConfig(logging_configuration(settings))
+
+
+def logging_configuration(settings: Settings) -> dict[str, Any]:
+    """Give the `logging.config` dictionary of the settings, which is of as many types as it has."""
+    quiet = logging.getLevelName(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    line = {"()": JsonFormatter} if settings.log_format == "json" else {"format": _TEXT}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": line},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"level": settings.log_level, "handlers": ["stderr"]},
+        "loggers": {name: {"level": quiet} for name in _NOISY},
+    }
