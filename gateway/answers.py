@@ -43,6 +43,11 @@ def unauthenticated(request: Request, detail: str) -> Answer:
     return _problem(request, Problem.UNAUTHENTICATED, detail, challenge)
 
 
+def malformed(request: Request, detail: str) -> Answer:
+    """Answer 400."""
+    return _problem(request, Problem.MALFORMED, detail)
+
+
 def not_found(request: Request) -> Answer:
     """Answer 404."""
     return _problem(request, Problem.NOT_FOUND, "The gateway serves /ws, /health/* and /metrics.")

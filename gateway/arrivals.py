@@ -26,6 +26,8 @@ class Arrival:
     position: Position
     user_id: UUID
     event_id: UUID
+    type: str
+    subject: str
     epoch: int | None
     envelope: bytes
 
@@ -44,6 +46,8 @@ def read_arrival(record: Record) -> Arrival:
         position=Position.of_event(record.partition, record.offset, envelope.id),
         user_id=envelope.partitionkey,
         event_id=envelope.id,
+        type=envelope.type,
+        subject=envelope.subject,
         epoch=_epoch(record),
         envelope=record.value,
     )

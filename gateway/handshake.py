@@ -1,17 +1,18 @@
 """The handshake decides who may upgrade: pure in the request and the time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
+from pydantic import ValidationError
 from websockets.exceptions import InvalidHeader
 from websockets.headers import parse_subprotocol
 from websockets.http11 import Request
 
-from gateway.answers import Answer, forbidden_origin, unauthenticated
+from gateway.answers import Answer, forbidden_origin, malformed, unauthenticated
 from gateway.protocol import Entry, refusal_of
-from schemas.frames import BEARER_PREFIX, Close
+from schemas.frames import BEARER_PREFIX, TYPE_FILTER, Close, TypeFilter
 from schemas.tokens import TokenError, TokenKey
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -33,29 +34,31 @@ class Door:
         """Give how the connection comes in, or what it is answered instead."""
         if not self._allows_origin(request):
             return forbidden_origin(request)
-        position = _position(request)
+        position, types = _position(request), _types(request)
+        if types is None:
+            return malformed(request, "types: some of `taskflow.task.created`, `taskflow.task.*`.")
         if shown := request.headers.get_all("Authorization"):
-            return self._by_header(request, shown, position, now)
+            return self._by_header(request, shown, Entry(position=position, types=types), now)
         if tokens := _bearer_subprotocols(request):
-            return self._by_subprotocol(tokens, position, now)
-        return Entry(position=position)
+            return self._by_subprotocol(tokens, Entry(position=position, types=types), now)
+        return Entry(position=position, types=types)
 
     def _by_header(
-        self, request: Request, shown: Sequence[str], position: str | None, now: datetime
+        self, request: Request, shown: Sequence[str], asked: Entry, now: datetime
     ) -> Entry | Answer:
         scheme, _, token = shown[0].strip().partition(" ")
         if len(shown) > 1 or scheme.lower() != "bearer":
             return unauthenticated(request, "Send one header: Authorization: Bearer <token>.")
         try:
-            return Entry(claims=self.key.check(token.strip(), now), position=position)
+            return replace(asked, claims=self.key.check(token.strip(), now))
         except TokenError as error:
             return unauthenticated(request, str(error))
 
-    def _by_subprotocol(self, tokens: Sequence[str], position: str | None, now: datetime) -> Entry:
+    def _by_subprotocol(self, tokens: Sequence[str], asked: Entry, now: datetime) -> Entry:
         if len(tokens) > 1:
             return Entry(refusal=Close.UNAUTHENTICATED)
         try:
-            return Entry(claims=self.key.check(tokens[0], now), position=position)
+            return replace(asked, claims=self.key.check(tokens[0], now))
         except TokenError as error:
             return Entry(refusal=refusal_of(error))
 
@@ -84,8 +87,21 @@ def _is_own(origin: str, host: str) -> bool:
 
 
 def _position(request: Request) -> str | None:
-    values = parse_qs(request.path.partition("?")[2]).get("position", [])
+    values = _query(request).get("position", [])
     return values[0] if values else None
+
+
+def _types(request: Request) -> TypeFilter | None:
+    """Read which types are asked for; None if they are not well formed."""
+    named = [name for value in _query(request).get("types", []) for name in value.split(",")]
+    try:
+        return TYPE_FILTER.validate_python(named)
+    except ValidationError:
+        return None
+
+
+def _query(request: Request) -> dict[str, list[str]]:
+    return parse_qs(request.path.partition("?")[2])
 
 
 def _bearer_subprotocols(request: Request) -> Sequence[str]:

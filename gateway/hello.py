@@ -1,24 +1,11 @@
-"""The first frames of a connection: hello, and what is said about a position that was brought."""
+"""The first frames of a connection: hello, and what became of the position that was brought."""
 
 from math import ceil
-from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
+from gateway.search import Reason
 from schemas import codec
-from schemas.frames import Hello, PositionText
-
-
-class Resumed(BaseModel):
-    """What became of the position that a client brought."""
-
-    model_config = ConfigDict(frozen=True)
-
-    type: Literal["resumed"] = "resumed"
-    recovered: bool
-    position: PositionText
-    reason: Literal["expired", "unknown", "too_much"] | None = None
+from schemas.frames import Hello, Resumed
 
 
 def hello_frame(user_id: UUID, position: str, heartbeat_s: float) -> bytes:
@@ -27,7 +14,15 @@ def hello_frame(user_id: UUID, position: str, heartbeat_s: float) -> bytes:
     return codec.encode(hello.model_dump(mode="json"))
 
 
-def not_resumed_frame(position: str) -> bytes:
+def recovered_frame(position: str) -> bytes:
+    """Say that everything that was missed has come."""
+    return _encode(Resumed(recovered=True, position=position))
+
+
+def not_recovered_frame(position: str, reason: Reason) -> bytes:
     """Say that nothing missed will come, so that the client loads afresh rather than waits."""
-    resumed = Resumed(recovered=False, position=position, reason="unknown")
-    return codec.encode(resumed.model_dump(mode="json"))
+    return _encode(Resumed(recovered=False, position=position, reason=reason.value))
+
+
+def _encode(resumed: Resumed) -> bytes:
+    return codec.encode(resumed.model_dump(mode="json", exclude_none=True))

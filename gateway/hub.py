@@ -5,15 +5,21 @@ from typing import Protocol
 from uuid import UUID
 
 from gateway.arrivals import Arrival
+from gateway.revocations import Revocation
 from schemas.frames import Close, event_frame
 from schemas.positions import PositionSeal
-from streams.observability.metrics import CONNECTIONS, FRAMES_SENT
+from streams.observability.metrics import CONNECTIONS
 
 
 class Listener(Protocol):
     """A connection, as the hub sees it. Neither call waits, and neither raises."""
 
-    def deliver(self, frame: bytes) -> None:
+    @property
+    def session_id(self) -> UUID | None:
+        """The session of its token."""
+        ...
+
+    def deliver(self, event_type: str, frame: bytes) -> None:
         """Take an event frame."""
         ...
 
@@ -58,11 +64,20 @@ class Hub:
         listeners = self._listeners.get(arrival.user_id)
         if not listeners:
             return False
-        frame = event_frame(self.seal.write(arrival.position, arrival.user_id), arrival.envelope)
-        FRAMES_SENT.inc(len(listeners))
+        frame = self.frame_of(arrival)
         for listener in tuple(listeners):
-            listener.deliver(frame)
+            listener.deliver(arrival.type, frame)
         return True
+
+    def frame_of(self, arrival: Arrival) -> bytes:
+        """Build an event's frame."""
+        return event_frame(self.seal.write(arrival.position, arrival.user_id), arrival.envelope)
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Close the listeners of a session, or of a user, that is no more."""
+        for listener in tuple(self._listeners.get(revocation.user_id, ())):
+            if revocation.session_id in {None, listener.session_id}:
+                listener.end(Close.REVOKED)
 
     def end_all(self, close: Close) -> None:
         """Close every listener."""

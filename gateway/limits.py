@@ -17,8 +17,15 @@ class Limits:
     `frames_per_s` counts frames of every kind, pongs and fragments too, after a first burst of
     `frames_burst`; an honest client sends a ping now and then.
 
-    `warm_records_max` is how far before its end a partition is read at the start, and how many
-    event ids of a partition are remembered: twice the 500 rows that the relay has under way.
+    `sieve_records` is how many event ids of a partition are remembered, and how far before a
+    position the log is read to know which records are repeated: twice the 500 rows that the relay
+    has under way. `warm_s` is how far the log is read back at the start: as long as a token lives.
+
+    What clients have missed comes from memory: the latest events of all partitions up to
+    `recent_bytes_max`, and where the `indexed_events_max` events before those stand in the log.
+    Who needs more waits until one of `searches_at_a_time` readers of the log has found it, in at
+    most `resume_s_max`. A reader goes through `search_bytes_max` for a client, and gives it at most
+    `found_bytes_max`: who missed more loads afresh.
     """
 
     open_s_max: float = 5.0
@@ -32,7 +39,15 @@ class Limits:
     frames_burst: int = 40
     connections_per_user: int = 50
     connections_per_address: int = 2_000
-    warm_records_max: int = 1_000
+    sieve_records: int = 1_000
+    warm_s: float = 900.0
+    recent_bytes_max: int = 67_108_864
+    indexed_events_max: int = 1_000_000
+    indexed_records_max: int = 4_000_000
+    resume_s_max: float = 20.0
+    searches_at_a_time: int = 4
+    search_bytes_max: int = 67_108_864
+    found_bytes_max: int = 1_048_576
     read_records_max: int = 100
     read_timeout_s: float = 5.0
     retry_s_min: float = 0.1

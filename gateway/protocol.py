@@ -11,7 +11,7 @@ from gateway.moment import Moment
 from gateway.rate import Bucket
 from schemas import codec
 from schemas.codec import MalformedError
-from schemas.frames import CLIENT_FRAME, Auth, Close, Ping, Pong
+from schemas.frames import CLIENT_FRAME, Auth, Close, Ping, Pong, TypeFilter
 from schemas.tokens import LEEWAY, Claims, TokenError, TokenExpiredError, TokenKey
 
 
@@ -22,6 +22,7 @@ class Entry:
     claims: Claims | None = None
     refusal: Close | None = None
     position: str | None = None
+    types: TypeFilter = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Session:
     opened: Moment
     claims: Claims | None = None
     position: str | None = None
+    types: TypeFilter = ()
     ended: bool = False
     _heard_s: float = field(init=False)
     _pinged_s: float = field(init=False)
@@ -83,7 +85,7 @@ class Session:
 
     def enter(self, entry: Entry) -> Sequence[Action]:
         """Take up what the handshake found."""
-        self.position = entry.position
+        self.position, self.types = entry.position, entry.types
         if entry.refusal:
             return self.end(entry.refusal)
         if entry.claims:
@@ -143,6 +145,13 @@ class Session:
             left_s = min(left_s, (self.claims.expires_at + LEEWAY - now.at).total_seconds())
         return max(0.0, left_s)
 
+    def wants(self, event_type: str) -> bool:
+        """Tell whether the client asked for events of this type; who asked for none gets all."""
+        return not self.types or any(
+            event_type == wanted or (wanted.endswith(".*") and event_type.startswith(wanted[:-1]))
+            for wanted in self.types
+        )
+
     def end(self, close: Close) -> Sequence[Action]:
         """End the connection, unless it has ended."""
         if self.ended:
@@ -157,6 +166,7 @@ class Session:
             return self.end(refusal_of(error))
         if self.claims is None:
             self.position = frame.position or self.position
+            self.types = frame.types or self.types
             return self._welcome(claims)
         if claims.sub != self.claims.sub:
             return self.end(Close.UNAUTHENTICATED)

@@ -16,6 +16,8 @@ from gateway.hub import Hub
 from gateway.limits import Limits
 from gateway.moment import Moment
 from gateway.protocol import Session
+from gateway.resume import Resumer
+from gateway.revocations import Revocations
 from gateway.routes import Routes
 from gateway.tail import TailReader
 from gateway.wire import Wire
@@ -43,6 +45,8 @@ class Gateway:
     limits: Limits
     feed: Feed
     hub: Hub
+    resumer: Resumer
+    revocations: Revocations
     addresses: Quota
     clock: Callable[[], Moment]
     connections: set[Connection] = field(default_factory=set)
@@ -57,7 +61,16 @@ class Gateway:
             await wire.wait_closed()
             return
         session = Session(self.key, self.limits, self.clock())
-        connection = Connection(wire, session, self.feed, self.hub, self.limits, self.clock)
+        connection = Connection(
+            wire,
+            session,
+            self.feed,
+            self.hub,
+            self.resumer,
+            self.revocations,
+            self.limits,
+            self.clock,
+        )
         self.connections.add(connection)
         try:
             await connection.run()
@@ -99,27 +112,35 @@ async def open_gateway(
     `CannotListenError` is raised if the address is not to be had. If the tail ends with an error,
     the context's body is cancelled and the error raised in an `ExceptionGroup`.
     """
-    limits = limits or Limits()
+    limits = limits or Limits(
+        connections_per_user=settings.websockets_per_user,
+        connections_per_address=settings.websockets_per_address,
+    )
     secret = settings.required_jwt_secret()
+    feed = Feed(limits)
     gateway = Gateway(
         key=TokenKey(secret),
         limits=limits,
-        feed=Feed(limits.warm_records_max),
+        feed=feed,
         hub=Hub(PositionSeal.from_secret(secret)),
+        resumer=Resumer(transport, feed, limits),
+        revocations=Revocations(),
         addresses=Quota(limits.connections_per_address),
         clock=clock,
     )
-    tail = TailReader(transport, gateway.feed, gateway.hub, limits)
+    tail = TailReader(transport, feed, gateway.hub, gateway.revocations, limits, clock)
     health = Health({"log": transport.check, "tail": tail.check})
     routes = Routes(Door(gateway.key, settings.cors_origins), health)
     server = await _listen(settings, gateway, routes)
     async with asyncio.TaskGroup() as tasks:
-        reading = tasks.create_task(tail.run())
+        searches = [gateway.resumer.run() for _ in range(limits.searches_at_a_time)]
+        running = [tasks.create_task(work) for work in (tail.run(), *searches)]
         try:
             yield Running(server.sockets[0].getsockname()[1], gateway, tail)
         finally:
             await gateway.drain(server)
-            reading.cancel()
+            for task in running:
+                task.cancel()
 
 
 async def _listen(settings: Settings, gateway: Gateway, routes: Routes) -> Server:

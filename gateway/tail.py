@@ -2,16 +2,20 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.feed import Feed
 from gateway.hub import Hub
 from gateway.limits import Limits
+from gateway.moment import Moment
+from gateway.revocations import Revocations, revocation_of
 from schemas.frames import Close
 from schemas.topics import TASK_UPDATES
 from streams.observability.health import NotReadyError
 from streams.transport.interface import (
     OffsetOutOfRangeError,
+    Record,
     Transport,
     TransportUnavailableError,
     UnknownTopicError,
@@ -33,7 +37,9 @@ class TailReader:
     transport: Transport
     feed: Feed
     hub: Hub
+    revocations: Revocations
     limits: Limits
+    clock: Callable[[], Moment]
     trouble: str | None = "the tail has not begun"
 
     async def run(self) -> None:
@@ -64,7 +70,8 @@ class TailReader:
     async def _read_on(self) -> None:
         await self.transport.check()
         if not self.feed.begun:
-            self.feed.begin(await self.transport.extents(TASK_UPDATES.name))
+            since = await self._since()
+            self.feed.begin(await self.transport.extents(TASK_UPDATES.name), since)
         positions = self.feed.next_offsets()
         async with self.transport.tail(TASK_UPDATES.name, positions) as tail:
             while True:
@@ -72,13 +79,28 @@ class TailReader:
                     self._tell(None)
                 records = await tail.read(self.limits.read_records_max, self.limits.read_timeout_s)
                 for record in records:
-                    arrival = self.feed.take(record)
-                    if arrival and self.hub.deliver(arrival):
+                    if self._take(record):
                         # Sockets have their turn before more is written to them, or a burst for
                         # one user would look like a client that does not read.
                         await asyncio.sleep(0)
                 # A read that finds records waiting may not suspend either.
                 await asyncio.sleep(0)
+
+    async def _since(self) -> Mapping[int, int]:
+        """Give where a token's lifetime ago is: what was revoked since then must be known."""
+        at_ms = int((self.clock().at.timestamp() - self.limits.warm_s) * 1000)
+        return await self.transport.offsets_since(TASK_UPDATES.name, at_ms)
+
+    def _take(self, record: Record) -> bool:
+        """Take a record, and tell whether it was written to anybody."""
+        arrival = self.feed.take(record)
+        if arrival is None:
+            return False
+        written = self.hub.deliver(arrival)
+        if revocation := revocation_of(arrival):
+            self.revocations.note(revocation, self.clock().at)
+            self.hub.revoke(revocation)
+        return written
 
     def _begin_anew(self) -> None:
         self.feed.forget()

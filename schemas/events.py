@@ -16,6 +16,8 @@ TASK_TYPE_PREFIX = "taskflow.task."
 REMINDER_DUE = "taskflow.reminder.due"
 NOTIFICATION_SENT = "taskflow.notification.sent"
 NOTIFICATION_FAILED = "taskflow.notification.failed"
+SESSION_REVOKED = "taskflow.session.revoked"
+USER_DELETED = "taskflow.user.deleted"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 TraceParent = Annotated[
@@ -96,6 +98,14 @@ class NotNotified(Notified):
     error: str = Field(max_length=1_000)
 
 
+class Ended(BaseModel):
+    """The data of the end of a session, or of an account: its subject says which."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    actor: Actor
+
+
 class Envelope(BaseModel):
     """The attributes of every event; `data` is left to the reader that knows the type."""
 
@@ -129,6 +139,8 @@ _DATA: Mapping[str, type[BaseModel]] = {type_.value: TaskChange for type_ in Tas
     REMINDER_DUE: DueReminder,
     NOTIFICATION_SENT: Notified,
     NOTIFICATION_FAILED: NotNotified,
+    SESSION_REVOKED: Ended,
+    USER_DELETED: Ended,
 }
 
 EVENTS: Mapping[str, type[Envelope]] = {type_: _event(type_, data) for type_, data in _DATA.items()}

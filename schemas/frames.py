@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from schemas import codec
 from schemas.events import Envelope
@@ -18,6 +18,14 @@ HEARTBEAT_S = 25
 SILENCE_S_MAX = 60
 AUTH_S_MAX = 10
 _FINAL_CODE_MIN = 4_100
+
+TYPES_MAX = 20
+TypePattern = Annotated[
+    str, StringConstraints(pattern=r"^taskflow(\.[a-z_]{1,40}){0,3}(\.\*)?$", max_length=100)
+]
+"""An event's type, or the beginning of some: `taskflow.task.*`."""
+TypeFilter = Annotated[tuple[TypePattern, ...], Field(max_length=TYPES_MAX)]
+TYPE_FILTER: TypeAdapter[tuple[str, ...]] = TypeAdapter(TypeFilter)
 
 PositionText = Annotated[str, Field(max_length=POSITION_CHARS * 2)]
 
@@ -65,6 +73,7 @@ class Auth(BaseModel):
     type: Literal["auth"]
     token: str = Field(min_length=1, max_length=TOKEN_CHARS_MAX, repr=False)
     position: PositionText | None = None
+    types: TypeFilter = ()
 
 
 ClientFrame = Annotated[Ping | Auth, Field(discriminator="type")]

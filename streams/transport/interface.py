@@ -155,6 +155,13 @@ class Transport(Protocol):
         """Give the extent of every partition."""
         ...
 
+    async def offsets_since(self, topic: str, at_ms: int) -> Mapping[int, int]:
+        """Give, of each partition, the first offset written at an instant or later; else its end.
+
+        The instant is in milliseconds since 1970, by the clock of whoever published.
+        """
+        ...
+
     async def check(self) -> None:
         """Return if the log answers now; raise `TransportUnavailableError` if it does not."""
         ...

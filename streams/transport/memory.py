@@ -128,6 +128,17 @@ class MemoryTransport:
         _, partitions = self._topic(topic)
         return {number: Extent(log.start, log.end) for number, log in enumerate(partitions)}
 
+    async def offsets_since(self, topic: str, at_ms: int) -> Mapping[int, int]:
+        """Give, of each partition, the first offset written at an instant or later."""
+        self._require_open()
+        _, partitions = self._topic(topic)
+        return {
+            number: next(
+                (record.offset for record in log.records if record.timestamp_ms >= at_ms), log.end
+            )
+            for number, log in enumerate(partitions)
+        }
+
     async def check(self) -> None:
         """Return: a log in memory is always there."""
         self._require_open()

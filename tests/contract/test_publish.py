@@ -79,6 +79,8 @@ async def test_an_unknown_topic_is_refused_at_once_and_not_made(world: World) ->
     with pytest.raises(UnknownTopicError):
         await world.transport.extents("nowhere")
     with pytest.raises(UnknownTopicError):
+        await world.transport.offsets_since("nowhere", 0)
+    with pytest.raises(UnknownTopicError):
         async with world.transport.tail("nowhere", {0: 0}):
             pass
     with pytest.raises(UnknownTopicError):
@@ -105,6 +107,8 @@ async def test_a_closed_transport_refuses_everything(world: World) -> None:
         await world.transport.publish(message)
     with pytest.raises(TransportClosedError):
         await world.transport.extents(world.topic)
+    with pytest.raises(TransportClosedError):
+        await world.transport.offsets_since(world.topic, 0)
     with pytest.raises(TransportClosedError):
         await world.transport.check()
     with pytest.raises(TransportClosedError):

@@ -29,6 +29,17 @@ async def test_extents_tell_what_each_partition_holds(world: World) -> None:
     assert (await world.transport.extents(world.topic))[2] == Extent(0, 3)
 
 
+async def test_offsets_since_an_instant_are_those_of_what_was_published_then(world: World) -> None:
+    """The end, where nothing was."""
+    await fill(world, 3, partition=2)
+    async with world.transport.tail(world.topic, {2: 0}) as tail:
+        first, *_ = await read_until(tail, 3)
+    at_ms = first.timestamp_ms
+    offsets = await world.transport.offsets_since(world.topic, at_ms)
+    assert offsets == {0: 0, 1: 0, 2: 0, 3: 0}
+    assert (await world.transport.offsets_since(world.topic, at_ms + 60_000))[2] == 3
+
+
 async def test_a_tail_begins_at_its_position(world: World) -> None:
     """The record at the offset that is given is the first."""
     await fill(world, 10)

@@ -29,6 +29,19 @@ class Lookup:
             ends = await client.end_offsets(places)
         return {place.partition: Extent(starts[place], ends[place]) for place in places}
 
+    async def offsets_since(self, topic: str, partitions: int, at_ms: int) -> Mapping[int, int]:
+        """Give the first offset of each partition that was written at an instant or later."""
+        name = self.connection.topic_name(topic)
+        places = [TopicPartition(name, number) for number in range(partitions)]
+        async with self._turn, answering(f"looking up {topic}"):
+            client = await self._started()
+            found = await client.offsets_for_times(dict.fromkeys(places, at_ms))
+            ends = await client.end_offsets(places)
+        return {
+            place.partition: at.offset if (at := found.get(place)) else ends[place]
+            for place in places
+        }
+
     async def check(self) -> None:
         """Return if a broker answers."""
         async with self._turn, answering("the brokers"):

@@ -103,6 +103,12 @@ class KafkaTransport:
         self._require_open()
         return await self._lookup.extents(topic, await self._topics.partitions(topic))
 
+    async def offsets_since(self, topic: str, at_ms: int) -> Mapping[int, int]:
+        """Give, of each partition, the first offset written since an instant, or its end."""
+        self._require_open()
+        partitions = await self._topics.partitions(topic)
+        return await self._lookup.offsets_since(topic, partitions, at_ms)
+
     async def check(self) -> None:
         """Return if the log answers now; raise `TransportUnavailableError` if it does not."""
         self._require_open()

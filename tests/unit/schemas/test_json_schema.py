@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 from jsonschema import Draft202012Validator
 
-from gateway.hello import hello_frame, not_resumed_frame
+from gateway.hello import hello_frame, not_recovered_frame
 from gateway.protocol import PONG
+from gateway.search import Reason
 from schemas.events import EVENTS
 from schemas.frames import event_frame
 from schemas.json_schema import DIALECT, SHAPES, json_schemas
@@ -39,10 +40,13 @@ REMINDER = {
     "late": False,
 }
 SENT = {"notification_id": str(EVENT_ID), "channel": "webhook", "task_id": str(TASK_ID)}
+ENDED = {"actor": {"kind": "user", "id": str(USER_ID)}}
 DATA: Mapping[str, JsonObject] = {type_: change_json() for type_ in EVENTS} | {
     "taskflow.reminder.due": REMINDER,
     "taskflow.notification.sent": SENT,
     "taskflow.notification.failed": SENT | {"error": "410 Gone"},
+    "taskflow.session.revoked": ENDED,
+    "taskflow.user.deleted": ENDED,
 }
 
 
@@ -216,7 +220,7 @@ def test_what_clients_send_is_valid_as_it_is_taken(
 
 FRAMES: Mapping[str, bytes] = {
     "frame-hello": hello_frame(USER_ID, POSITION, 24.5),
-    "frame-resumed": not_resumed_frame(POSITION),
+    "frame-resumed": not_recovered_frame(POSITION, Reason.UNKNOWN),
     "frame-event": event_frame(POSITION, json.dumps(envelope_json()).encode()),
     "frame-pong": PONG,
     "frame-error": b'{"type":"error","code":"slow","message":"Later."}',
