@@ -132,7 +132,10 @@ class Transport(Protocol):
     """The log, as every process of TaskFlow uses it."""
 
     async def create_topics(self, topics: Sequence[Topic]) -> Sequence[str]:
-        """Create those that do not exist, give their names, and leave the others as they are."""
+        """Create those that do not exist, give their names, and leave the others as they are.
+
+        They can be used as soon as this returns.
+        """
         ...
 
     async def publish(self, message: Message) -> Place:

@@ -23,6 +23,7 @@ class World:
 
     transport: Transport
     topic: str
+    settings: Settings
 
 
 @pytest.fixture(params=KINDS, ids=[kind.value for kind in KINDS])
@@ -49,4 +50,4 @@ async def world(kind: TransportKind, request: pytest.FixtureRequest) -> AsyncIte
     topic = Topic("letters", timedelta(days=1), 65_536, "For the contract.")
     async with open_transport(settings) as transport:
         assert await transport.create_topics([topic]) == ["letters"]
-        yield World(transport, topic.name)
+        yield World(transport, topic.name, settings)

@@ -1,9 +1,12 @@
 """Publishing, as `streams/transport/interface.py` promises it."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from schemas.settings import TransportKind
+from schemas.topics import Topic
 from streams.transport.interface import (
     Message,
     MessageTooLargeError,
@@ -11,6 +14,7 @@ from streams.transport.interface import (
     TransportClosedError,
     UnknownTopicError,
 )
+from streams.transport.opening import open_transport
 from tests.contract.conftest import PARTITIONS, World
 from tests.contract.reading import publish, read_all
 
@@ -121,12 +125,22 @@ async def test_a_closed_transport_refuses_everything(world: World) -> None:
             pass
 
 
+async def test_a_topic_can_be_used_as_soon_as_it_was_created(
+    kind: TransportKind, world: World
+) -> None:
+    """By every client of the log, at once."""
+    for number in range(10):
+        topic = Topic(f"at-once-{number}", timedelta(days=1), 65_536, "Used at once.")
+        assert await world.transport.create_topics([topic]) == [topic.name]
+        if kind is TransportKind.MEMORY:
+            await world.transport.publish(Message(topic.name, b"k", b"v"))
+            continue
+        async with open_transport(world.settings) as other:
+            await other.publish(Message(topic.name, b"k", b"v"))
+
+
 async def test_creating_a_topic_again_leaves_it_as_it_is(world: World) -> None:
     """It is not named as created, and keeps its records."""
-    from datetime import timedelta
-
-    from schemas.topics import Topic
-
     await publish(world.transport, letters(world, b"ada", 1))
     again = Topic(world.topic, timedelta(days=2), 65_536, "The same.")
     assert await world.transport.create_topics([again]) == []

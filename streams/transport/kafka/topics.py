@@ -1,7 +1,8 @@
 """Topics on the brokers: created from our table, and looked up before they are used."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from streams.transport.kafka.connection import Connection, answering
 
 MESSAGE_BYTES_MAX = 1_048_576
 """Of a topic that is none of ours: Kafka's own default."""
+LOOK_S = 0.02
 REPLICATION_SAFE = 3
 """From so many copies on, an acknowledged record is on two of them at least."""
 
@@ -51,12 +53,25 @@ class Topics:
         self._limits |= {topic.name: topic.message_bytes_max for topic in topics}
         async with self._admin("creating topics") as admin:
             answer = await admin.create_topics([self._new_topic(topic) for topic in topics])
-        errors = {name: for_code(code) for name, code, *_ in answer.topic_errors}
-        return [
-            topic.name
-            for topic in topics
-            if _was_created(errors[self.connection.topic_name(topic.name)])
-        ]
+            errors = {name: for_code(code) for name, code, *_ in answer.topic_errors}
+            created = [
+                topic.name
+                for topic in topics
+                if _was_created(errors[self.connection.topic_name(topic.name)])
+            ]
+            for topic in created:
+                await self._wait_until_known(admin, topic)
+        return created
+
+    async def _wait_until_known(self, admin: AIOKafkaAdminClient, topic: str) -> None:
+        """Wait until the brokers know what their controller has created, which takes a moment."""
+        name = self.connection.topic_name(topic)
+        while True:
+            (found,) = await admin.describe_topics([name])
+            with suppress(UnknownTopicError, TransportUnavailableError):
+                self._partitions[topic] = partitions_of(name, found)
+                return
+            await asyncio.sleep(LOOK_S)
 
     @asynccontextmanager
     async def _admin(self, what: str) -> AsyncIterator[AIOKafkaAdminClient]:
