@@ -23,16 +23,6 @@ def is_ready(up: Up) -> bool:
     return True
 
 
-def test_ctrl_c_ends_every_process(fresh: Up) -> None:
-    """Its exit code is 0, and nothing of it is left."""
-    fresh.start().wait_until_up()
-    assert len(fresh.processes()) >= 6
-    assert fresh.end(signal.SIGINT) == 0
-    assert fresh.processes() == []
-    assert "has stopped" in fresh.output
-    assert not (fresh.directory / "env").exists()
-
-
 def test_a_signal_while_it_starts_ends_it_too(fresh: Up) -> None:
     """What was started by then is ended."""
     fresh.start()
@@ -42,7 +32,7 @@ def test_a_signal_while_it_starts_ends_it_too(fresh: Up) -> None:
 
 
 def test_a_killed_supervisor_is_recovered_by_the_next_start(fresh: Up) -> None:
-    """What it left is ended, whatever it was, and the data is as it was."""
+    """What it left is ended, whatever it was; the data is as it was; `down` ends it elsewhere."""
     fresh.start().wait_until_up()
     before = fresh.run("register")
     assert before.returncode == 0, before.stderr
@@ -59,8 +49,10 @@ def test_a_killed_supervisor_is_recovered_by_the_next_start(fresh: Up) -> None:
     )
     with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
         assert user_id in answer.read().decode()
-    assert fresh.end(signal.SIGHUP) == 0
-    assert fresh.processes() == []
+    down = fresh.run("down")
+    assert (down.returncode, fresh.wait(), fresh.processes()) == (0, 0, [])
+    assert "has stopped" in fresh.output
+    assert not (fresh.directory / "env").exists()
 
 
 def test_down_ends_what_a_killed_supervisor_left(fresh: Up) -> None:
@@ -71,14 +63,6 @@ def test_down_ends_what_a_killed_supervisor_left(fresh: Up) -> None:
     assert (done.returncode, fresh.processes()) == (0, [])
     assert "that were left" in done.stdout
     assert fresh.run("down").stdout == "Nothing runs here.\n"
-
-
-def test_down_ends_an_instance_that_runs_elsewhere(fresh: Up) -> None:
-    """It returns when all of it is gone."""
-    fresh.start().wait_until_up()
-    assert fresh.run("down").returncode == 0
-    assert fresh.wait() == 0
-    assert fresh.processes() == []
 
 
 def test_a_second_start_is_refused_with_one_sentence(instance: Up) -> None:
