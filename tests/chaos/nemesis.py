@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 from tests.servers import Servers
 from tests.stack import Stack
@@ -80,10 +81,10 @@ class Nemesis:
 
 
 async def strike(faults: Sequence[Fault], within_s: float, seed: int) -> None:
-    """Let each fault happen at a random moment, one after another."""
-    dice = random.Random(seed)
+    """Let each fault happen at a random moment of the load, one after another."""
+    dice, began_at = random.Random(seed), monotonic()
     shuffled = dice.sample(list(faults), len(faults))
-    pauses = [dice.uniform(0.2, 1.8) * within_s / len(faults) for _ in faults]
-    for fault, pause in zip(shuffled, pauses, strict=True):
-        await asyncio.sleep(pause)
+    moments_s = sorted(dice.uniform(0.05, 0.75) * within_s for _ in faults)
+    for fault, moment_s in zip(shuffled, moments_s, strict=True):
+        await asyncio.sleep(max(0.0, began_at + moment_s - monotonic()))
         await fault()

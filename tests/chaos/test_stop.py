@@ -82,4 +82,4 @@ async def test_a_leader_that_sleeps_is_replaced_and_does_no_harm_when_it_wakes(
 async def test_a_broker_that_sleeps_is_waited_for(campaign: Campaign) -> None:
     """Nothing moves while it sleeps, and all of it drains when it wakes, in order."""
     fault = campaign.nemesis.stop_broker(ASLEEP_S)
-    await under_load(campaign, fault, seed=3, creates=2_000)
+    assert await under_load(campaign, fault, seed=3, creates=2_000) > ASLEEP_S / 2
