@@ -121,6 +121,7 @@ class Connection:
         self.wire.write_text(hello_frame(user_id, said, self.limits.heartbeat_s))
         if position:
             self._resuming = asyncio.create_task(self._resume(user_id, position))
+            self._resuming.add_done_callback(self._end_of_resume)
         elif text:
             self._go_live(not_recovered_frame(said, Reason.UNKNOWN))
         else:
@@ -155,6 +156,12 @@ class Connection:
             self.end(Close.LOG_UNAVAILABLE)
         except TimeoutError:
             self.end(Close.SLOW_CONSUMER)
+
+    def _end_of_resume(self, resuming: "asyncio.Task[None]") -> None:
+        """Let no client wait for a resume that has failed in a way that nobody thought of."""
+        if not resuming.cancelled() and (error := resuming.exception()):
+            _log.error("a resume failed", exc_info=error)
+            self.end(Close.LOG_UNAVAILABLE)
 
     async def _catch_up(self, user_id: UUID, position: Position, offset: int) -> None:
         """Go live at the moment at which memory has nothing more behind an offset."""

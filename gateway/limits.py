@@ -46,6 +46,7 @@ class Limits:
     indexed_records_max: int = 4_000_000
     resume_s_max: float = 20.0
     searches_at_a_time: int = 4
+    search_records_max: int = 100_000
     search_bytes_max: int = 67_108_864
     found_bytes_max: int = 1_048_576
     read_records_max: int = 100

@@ -108,6 +108,8 @@ class Resumer:
                 return Missed(found, offsets[-1]), "offsets"
             case Wrong():
                 return Reason.UNKNOWN, "unknown"
+            case Known() | Unread() if self._is_far(lane, position):
+                return Reason.TOO_MUCH, Reason.TOO_MUCH.value
             case Known() | Unread():
                 search = Search(user_id, position)
                 await self._wait_for(search)
@@ -129,6 +131,9 @@ class Resumer:
                 return False
             await asyncio.sleep(_LOOK_S)
         return True
+
+    def _is_far(self, lane: Lane, position: Position) -> bool:
+        return lane.history.recent_from - position.offset > self.limits.search_records_max
 
     def _is_ahead(self, user_id: UUID, position: Position) -> bool:
         return position.offset >= self.feed.lane_of(user_id).next_offset

@@ -10,6 +10,9 @@ from time import monotonic
 
 from tests.servers import Servers
 from tests.stack import Stack
+from tests.waiting import eventually
+
+RESTART_S_MAX = 10.0
 
 Fault = Callable[[], Awaitable[None]]
 
@@ -25,7 +28,14 @@ class Nemesis:
         """Kill one of the processes with -9; its supervisor starts it again."""
 
         async def fault() -> None:
-            self.stack.children[name].kill()
+            child = self.stack.children[name]
+            before = child.starts
+            child.kill()
+
+            async def runs_again() -> bool:
+                return child.starts > before
+
+            await eventually(runs_again, RESTART_S_MAX, f"{name} runs again")
 
         return fault
 

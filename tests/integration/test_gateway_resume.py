@@ -202,6 +202,26 @@ async def test_who_missed_too_much_is_told_and_gets_none_of_it() -> None:
             assert (events, resumed["recovered"], resumed["reason"]) == ([], False, "too_much")
 
 
+async def test_who_was_away_for_too_long_is_told_so_without_reading() -> None:
+    """However little of it was its own."""
+    user, other = uuid4(), uuid4()
+    limits = replace(TINY, search_records_max=100, indexed_events_max=0)
+    async with world(limits) as here:
+        await here.publish(user)
+        position = await where(here, user)
+        for _ in range(800):
+            await here.publish(uuid4())
+            await here.publish(other)
+        last = await here.publish(user)
+        await read_all(here, user, last.offset)
+        before = searched()
+        async with here.connect(user, path=f"/ws?position={quote(position)}") as client:
+            await hello(client)
+            events, resumed = await missed(client)
+            assert (events, resumed["reason"]) == ([], "too_much")
+        assert searched() == before
+
+
 async def test_a_position_in_a_first_frame_resumes_as_well() -> None:
     user = uuid4()
     async with world(Limits()) as here:
