@@ -7,26 +7,63 @@ be asked for, and what is closed is gone after `close_timeout`, whatever the cli
 
 from asyncio import TimerHandle
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.connection import broadcast
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.datastructures import Headers
-from websockets.frames import CloseCode
-from websockets.http11 import Request
-from websockets.protocol import CLOSED, OPEN, Event
+from websockets.exceptions import InvalidHeader, PayloadTooBig
+from websockets.frames import CLOSE, CONT, CloseCode, Frame
+from websockets.http11 import Request, Response
+from websockets.protocol import OPEN, SEND_EOF, Event
 from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
+from websockets.typing import LoggerLike, Subprotocol
 
 from gateway.protocol import Entry
-from schemas.frames import PROTOCOL, Close
+from schemas.frames import FRAME_BYTES_MAX, PROTOCOL, Close
 from streams.observability.metrics import CLOSES
 
 _FORGOTTEN = Request("/ws", Headers())
 
 
 class WireProtocol(ServerProtocol):
-    """RFC 6455 as the library has it, but for two answers that the contract words otherwise."""
+    """RFC 6455 as the library has it, but for what the contract words otherwise, or the RFC does.
+
+    Messages are of at most `message_bytes_max`, in however many fragments.
+    """
+
+    def __init__(self, message_bytes_max: int, logger: LoggerLike) -> None:
+        """Leave frames to the library's limit; `recv_frame` has the one for messages."""
+        self.message_bytes_max = message_bytes_max
+        super().__init__(max_size=(None, message_bytes_max), logger=logger)
+
+    def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
+        """Check a request as the library does, and its Host, which it leaves to others."""
+        if len(request.headers.get_all("Host")) != 1:
+            raise InvalidHeader("Host")
+        return super().process_request(request)
+
+    def accept(self, request: Request) -> Response:
+        """Answer as the library does; who is refused is told our version (section 4.4)."""
+        response = super().accept(request)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            response.headers["Sec-WebSocket-Version"] = "13"
+        return response
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Take a frame as the library does, but for control frames between fragments (section 5.4).
+
+        The library counts those against the message's limit, and fails for a close there.
+        """
+        if frame.opcode is CONT and self.current_size is not None:
+            size = self.current_size + len(frame.data)
+            if size > self.message_bytes_max:
+                raise PayloadTooBig(size, self.message_bytes_max)
+        elif frame.opcode is CLOSE:
+            self.current_size = None  # The rest of the message will not come.
+        super().recv_frame(frame)
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
         """Pick `taskflow.v1` if it is offered, and nothing otherwise."""
@@ -50,9 +87,11 @@ class Wire(ServerConnection):
     def __init__(self, protocol: ServerProtocol, server: Server, **options: Any) -> None:
         """Speak `WireProtocol` in place of the library's own; `Any` is how the library passes on.
 
-        `protocol` is what the library made: its size limit and logger are kept.
+        `protocol` is what the library made: its extensions, size limit and logger stay.
         """
-        spoken = WireProtocol(max_size=protocol.max_message_size, logger=protocol.logger)
+        limit = protocol.max_message_size or FRAME_BYTES_MAX
+        spoken = WireProtocol(limit, protocol.logger)
+        spoken.available_extensions = protocol.available_extensions
         super().__init__(spoken, server, **options)
 
     @property
@@ -96,14 +135,29 @@ class Wire(ServerConnection):
 
     def cut_later(self) -> None:
         """Cut the connection if it is not closed in `close_timeout`, which serve() was given."""
-        if self._cut is None and self.protocol.state is not CLOSED:
+        if self._cut is None and not self.connection_lost_waiter.done():
             self._cut = self.loop.call_later(self.close_timeout or 0.0, self.transport.abort)
 
-    def data_received(self, data: bytes) -> None:
-        """Read as the library does, which waits without a bound for a TCP connection's end."""
-        super().data_received(data)
+    def send_data(self) -> None:
+        """Send as the library does, but in one write, and bound the wait for the connection's end.
+
+        For each write to a connection that is lost asyncio logs a line, and a client may have asked
+        for thousands of pongs before it went.
+        """
+        writes = self.protocol.data_to_send()
+        if not self.transport.is_closing():
+            if data := b"".join(writes):
+                self.transport.write(data)
+            if SEND_EOF in writes:
+                with suppress(OSError):  # The client has gone meanwhile.
+                    self.transport.write_eof()
         if self.protocol.close_expected():
             self.cut_later()
+
+    def eof_received(self) -> None:
+        """Close as the library does, which waits without a bound for what was not taken yet."""
+        super().eof_received()
+        self.cut_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up as the library does, and wait for no cut."""
