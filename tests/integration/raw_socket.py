@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import socket
+import struct
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
@@ -236,6 +238,13 @@ async def play_whole_and_torn(
         for chunk in (None, max(1, size // 200)):
             async with greeted(here, user) as peer:
                 await peer.play(script, chunk)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Break off by RST: what is on its way is lost, on both sides."""
+    raw = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 def holds_nothing(here: World) -> bool:

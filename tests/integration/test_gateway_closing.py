@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import struct
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -18,7 +17,6 @@ from tests.integration.raw_socket import (
     PONG_TEXT,
     TEXT,
     Frame,
-    RawPeer,
     Script,
     close,
     dialled,
@@ -27,6 +25,7 @@ from tests.integration.raw_socket import (
     head,
     holds_nothing,
     play_whole_and_torn,
+    reset,
     text,
     unharmed,
 )
@@ -77,13 +76,6 @@ async def test_a_close_is_answered_with_its_own_code_and_reason(
         assert await peer.frame() is None
 
 
-def reset(peer: RawPeer) -> None:
-    """Break off by RST: what is on its way is lost, on both sides."""
-    raw = peer.writer.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    peer.writer.transport.abort()
-
-
 UNFINISHED = {
     "nothing": b"",
     "half a header": b"\x81",
@@ -111,7 +103,7 @@ async def test_a_connection_that_breaks_off_leaves_nothing_behind(
         async with greeted(here) as peer:
             await peer.send(sent)
             if rudely:
-                reset(peer)
+                reset(peer.writer)
             else:
                 peer.writer.write_eof()
             await until(lambda: holds_nothing(here) and len(asyncio.all_tasks()) == before)
@@ -127,7 +119,7 @@ async def test_a_handshake_that_breaks_off_leaves_nothing_behind(
         async with dialled(here) as peer:
             await peer.send(head(user=uuid4())[:kept])
             if rudely:
-                reset(peer)
+                reset(peer.writer)
             else:
                 peer.writer.write_eof()
             await until(lambda: holds_nothing(here) and len(asyncio.all_tasks()) == before)
