@@ -39,11 +39,17 @@ class Claims(BaseModel):
     jti: UUID
     iat: int = Field(ge=0, le=_SECONDS_MAX)
     exp: int = Field(ge=0, le=_SECONDS_MAX)
+    nbf: int = Field(default=0, ge=0, le=_SECONDS_MAX)
 
     @property
     def expires_at(self) -> datetime:
         """The instant after which the token is refused, leeway not counted."""
         return datetime.fromtimestamp(self.exp, UTC)
+
+    @property
+    def begins_at(self) -> datetime:
+        """The instant before which the token is refused, leeway not counted."""
+        return datetime.fromtimestamp(self.nbf, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,12 @@ class TokenKey:
                 token,
                 self.secret,
                 algorithms=[_ALGORITHM],
-                options={"verify_exp": False, "verify_iat": False, "verify_aud": False},
+                options={
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                    "verify_aud": False,
+                },
             )
             claims = Claims.model_validate(payload)
         except jwt.InvalidTokenError as error:
@@ -92,4 +103,6 @@ class TokenKey:
             raise TokenError("the token's claims are not complete") from error
         if now >= claims.expires_at + LEEWAY:
             raise TokenExpiredError("the token has expired")
+        if now + LEEWAY < claims.begins_at:
+            raise TokenError("the token does not count yet")
         return claims

@@ -158,6 +158,27 @@ def test_claims_that_are_not_complete_are_refused_even_with_our_signature(claims
         KEY.check(forged(claims=claims), NOW)
 
 
+@pytest.mark.parametrize(
+    "nbf",
+    [int((NOW + LEEWAY).timestamp()) + 1, 253_402_214_400, -1, 10**18, None, "soon", [], 1.5],
+)
+def test_a_token_that_does_not_count_yet_is_refused(nbf: object) -> None:
+    with pytest.raises(TokenError) as caught:
+        KEY.check(forged(claims=CLAIMS | {"nbf": nbf}), NOW)
+    assert not isinstance(caught.value, TokenExpiredError)
+
+
+def test_a_token_counts_from_its_nbf_less_the_leeway_by_the_clock_that_is_passed_in() -> None:
+    begins = datetime(2090, 1, 1, tzinfo=UTC)
+    claims = CLAIMS | {
+        "nbf": int(begins.timestamp()),
+        "exp": int((begins + LIFETIME).timestamp()),
+    }
+    assert KEY.check(forged(claims=claims), begins - LEEWAY).begins_at == begins
+    with pytest.raises(TokenError):
+        KEY.check(forged(claims=claims), begins - LEEWAY - timedelta(microseconds=1))
+
+
 @given(st.data())
 def test_a_token_with_any_character_changed_is_refused(data: st.DataObject) -> None:
     token = KEY.issue(USER, SESSION, NOW)
