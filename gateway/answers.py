@@ -58,6 +58,18 @@ def method_not_allowed(request: Request) -> Answer:
     return _problem(request, Problem.METHOD_NOT_ALLOWED, "Use GET.", (("Allow", "GET"),))
 
 
+def too_many_handshakes(request: Request) -> Answer:
+    """Answer 429; of any rate that can be set, a second brings the next turn."""
+    detail = "Too many clients come at once. Wait a random time of some seconds."
+    return _problem(request, Problem.RATE_LIMITED, detail, (("Retry-After", "1"),))
+
+
+def full(request: Request, retry_s: int) -> Answer:
+    """Answer 503: every place is taken."""
+    detail = "The gateway holds as many connections as it may. Wait, or ask another one."
+    return _problem(request, Problem.UNAVAILABLE, detail, (("Retry-After", str(retry_s)),))
+
+
 def forbidden_origin(request: Request) -> Answer:
     """Answer 403."""
     return _answer(

@@ -17,6 +17,15 @@ class Limits:
     `frames_per_s` counts frames of every kind, pongs and fragments too, after a first burst of
     `frames_burst`; an honest client sends a ping now and then.
 
+    `connections_max` counts those that are being upgraded too. At some 13 KiB for one that is idle,
+    20,000 take 260 MB.
+    `handshakes_per_s`, after a burst of twice as many, is for a herd that comes back at once: all
+    20,000 are in after five seconds, and those that are in are served meanwhile.
+    `full_retry_s` is what a client is told to wait for a place: somebody must leave first.
+
+    `revocations_max` is some 80 MB of sessions that ended within a token's life. At the limit the
+    oldest is forgotten: its tokens are the next to expire by themselves.
+
     `sieve_records` is how many event ids of a partition are remembered, and how far before a
     position the log is read to know which records are repeated: twice the 500 rows that the relay
     has under way. `warm_s` is how far the log is read back at the start: as long as a token lives.
@@ -39,6 +48,10 @@ class Limits:
     frames_burst: int = 40
     connections_per_user: int = 50
     connections_per_address: int = 2_000
+    connections_max: int = 20_000
+    handshakes_per_s: float = 3_000.0
+    full_retry_s: int = 10
+    revocations_max: int = 200_000
     sieve_records: int = 1_000
     warm_s: float = 900.0
     recent_bytes_max: int = 67_108_864
@@ -53,3 +66,8 @@ class Limits:
     read_timeout_s: float = 5.0
     retry_s_min: float = 0.1
     retry_s_max: float = 5.0
+
+    @property
+    def handshakes_burst(self) -> float:
+        """Handshakes that may come at once: twice those of a second."""
+        return 2 * self.handshakes_per_s

@@ -1,6 +1,6 @@
 """Revocations: sessions and users whose tokens count no more, though they have not expired."""
 
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -31,17 +31,23 @@ def revocation_of(arrival: Arrival) -> Revocation | None:
 
 @dataclass(slots=True)
 class Revocations:
-    """What was revoked within a token's lifetime; older tokens have expired by themselves."""
+    """What was revoked within a token's lifetime; older tokens have expired by themselves.
 
-    _until: dict[Revocation, datetime] = field(default_factory=dict)
-    _order: deque[Revocation] = field(default_factory=deque)
+    The oldest beyond `revocations_max` are forgotten before their time: the contract lets a revoked
+    session's token live until its `exp`.
+    """
+
+    revocations_max: int
+    _until: OrderedDict[Revocation, datetime] = field(default_factory=OrderedDict)
+    """In the order of the instants."""
 
     def note(self, revocation: Revocation, now: datetime) -> None:
         """Remember one for as long as a token that was made before it may live."""
         self._forget(now)
-        if revocation not in self._until:
-            self._order.append(revocation)
         self._until[revocation] = now + LIFETIME + 2 * LEEWAY
+        self._until.move_to_end(revocation)
+        if len(self._until) > self.revocations_max:
+            self._until.popitem(last=False)
 
     def cover(self, claims: Claims, now: datetime) -> bool:
         """Tell whether a token's session, or its user, was revoked."""
@@ -50,5 +56,5 @@ class Revocations:
         return any(revocation in self._until for revocation in wanted)
 
     def _forget(self, now: datetime) -> None:
-        while self._order and self._until[self._order[0]] <= now:
-            del self._until[self._order.popleft()]
+        while self._until and next(iter(self._until.values())) <= now:
+            self._until.popitem(last=False)

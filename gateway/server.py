@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 
-from gateway.admission import Quota
+from gateway.addresses import Network, client_address
+from gateway.admission import Admission, Quota
 from gateway.connection import Connection
 from gateway.feed import Feed
 from gateway.handshake import Door
@@ -48,6 +50,8 @@ class Gateway:
     resumer: Resumer
     revocations: Revocations
     addresses: Quota
+    admission: Admission
+    trusted_proxies: Sequence[Network]
     clock: Callable[[], Moment]
     connections: set[Connection] = field(default_factory=set)
 
@@ -55,7 +59,7 @@ class Gateway:
         """Serve one upgraded connection to its end."""
         if not isinstance(wire, Wire):
             raise TypeError("the server was not told to make wires")
-        address = wire.address
+        address = self._address_of(wire)
         if not self.addresses.take(address):
             wire.write_close(Close.TOO_MANY_CONNECTIONS)
             await wire.wait_closed()
@@ -77,6 +81,11 @@ class Gateway:
         finally:
             self.connections.remove(connection)
             self.addresses.release(address)
+
+    def _address_of(self, wire: Wire) -> str:
+        headers = wire.request.headers if wire.request else Headers()
+        forwarded = headers.get_all("X-Forwarded-For")
+        return client_address(wire.address, forwarded, self.trusted_proxies)
 
     async def drain(self, server: Server) -> None:
         """Take no more connections, close all with 4001, and cut what is left when time is up."""
@@ -100,6 +109,16 @@ class Running:
     tail: TailReader
 
 
+def limits_of(settings: Settings) -> Limits:
+    """Give the limits, with those that an operator has set."""
+    return Limits(
+        connections_per_user=settings.websockets_per_user,
+        connections_per_address=settings.websockets_per_address,
+        connections_max=settings.websockets_max,
+        handshakes_per_s=settings.websocket_handshakes_per_s,
+    )
+
+
 @asynccontextmanager
 async def open_gateway(
     settings: Settings,
@@ -112,10 +131,7 @@ async def open_gateway(
     `CannotListenError` is raised if the address is not to be had. If the tail ends with an error,
     the context's body is cancelled and the error raised in an `ExceptionGroup`.
     """
-    limits = limits or Limits(
-        connections_per_user=settings.websockets_per_user,
-        connections_per_address=settings.websockets_per_address,
-    )
+    limits = limits or limits_of(settings)
     secret = settings.required_jwt_secret()
     feed = Feed(limits)
     gateway = Gateway(
@@ -124,13 +140,15 @@ async def open_gateway(
         feed=feed,
         hub=Hub(PositionSeal.from_secret(secret)),
         resumer=Resumer(transport, feed, limits),
-        revocations=Revocations(),
+        revocations=Revocations(limits.revocations_max),
         addresses=Quota(limits.connections_per_address),
+        admission=Admission(limits, clock().ticks_s),
+        trusted_proxies=settings.trusted_proxies,
         clock=clock,
     )
     tail = TailReader(transport, feed, gateway.hub, gateway.revocations, limits, clock)
     health = Health({"log": transport.check, "tail": tail.check})
-    routes = Routes(Door(gateway.key, settings.cors_origins), health)
+    routes = Routes(Door(gateway.key, settings.cors_origins), health, gateway.admission, clock)
     server = await _listen(settings, gateway, routes)
     async with asyncio.TaskGroup() as tasks:
         searches = [gateway.resumer.run() for _ in range(limits.searches_at_a_time)]
@@ -151,9 +169,10 @@ async def _listen(settings: Settings, gateway: Gateway, routes: Routes) -> Serve
             host,
             port,
             process_request=routes,
+            process_response=routes.count,
             create_connection=Wire,
             server_header=None,
-            compression=None,
+            compression="deflate" if settings.websocket_compression else None,
             open_timeout=gateway.limits.open_s_max,
             ping_interval=None,  # the session decides when to ping
             close_timeout=gateway.limits.close_s_max,

@@ -5,6 +5,7 @@ The first of them that has a setting counts; after them, the instance that runs 
 
 from enum import StrEnum
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network
 from os import environ
 from pathlib import Path
 from typing import Annotated, Literal
@@ -97,6 +98,24 @@ class Settings(BaseSettings):
     websockets_per_address: int = Field(
         default=2_000, ge=1, le=1_000_000, description="Connections that one address may have open."
     )
+    websockets_max: int = Field(
+        default=20_000, ge=1, le=1_000_000, description="Connections that a gateway may have open."
+    )
+    websocket_handshakes_per_s: int = Field(
+        default=3_000,
+        ge=1,
+        le=1_000_000,
+        description="Connections that a gateway takes in a second, after a burst of twice as many.",
+    )
+    websocket_compression: bool = Field(
+        default=False,
+        description="Whether websockets offer permessage-deflate: less traffic, more memory.",
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        max_length=100,
+        description="Networks whose X-Forwarded-For is believed, as 10.0.0.0/8,fd00::/8.",
+    )
     health_host: Host = Field(
         default="127.0.0.1", description="Address of a worker's or relay's health port."
     )
@@ -117,9 +136,9 @@ class Settings(BaseSettings):
         default=Path(".taskflow"), description="Where `make up` keeps its servers and their data."
     )
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value

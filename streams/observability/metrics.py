@@ -53,6 +53,9 @@ EFFECTS_LAG = Gauge(
 CONNECTIONS = Gauge("taskflow_gateway_connections", "Websockets open and authenticated.")
 FRAMES_SENT = Counter("taskflow_gateway_events_total", "Event frames queued to clients.")
 CLOSES = Counter("taskflow_gateway_closes_total", "Connections ended by the gateway.", ["reason"])
+REFUSALS = Counter(
+    "taskflow_gateway_refusals_total", "Upgrades that were refused over HTTP.", ["reason"]
+)
 
 
 def render() -> bytes:

@@ -10,11 +10,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
+from prometheus_client import REGISTRY
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.http11 import Response
 
 from gateway.limits import Limits
+from gateway.moment import Moment
 from gateway.server import Running, open_gateway
+from schemas.events import TaskEventType
 from schemas.ids import new_id
 from schemas.positions import PositionSeal
 from schemas.settings import Settings
@@ -100,14 +105,17 @@ async def publish(
     event_id: UUID | None = None,
     headers: Headers = (),
     filler: int = 0,
+    *,
+    type_: str = TaskEventType.CREATED,
+    subject: UUID | None = None,
 ) -> Place:
     """Publish one event of a user's to task-updates."""
     envelope = {
         "specversion": "1.0",
         "id": str(event_id or new_id()),
         "source": "/taskflow/api",
-        "type": "taskflow.task.created",
-        "subject": str(uuid4()),
+        "type": type_,
+        "subject": str(subject or uuid4()),
         "time": "2027-01-01T00:00:00Z",
         "datacontenttype": "application/json",
         "partitionkey": str(user_id),
@@ -125,13 +133,17 @@ def settings_of_a_test(**given: Any) -> Settings:
 
 @asynccontextmanager
 async def world(
-    limits: Limits | None = None, *, topics: bool = True, **settings: Any
+    limits: Limits | None = None,
+    *,
+    topics: bool = True,
+    clock: Callable[[], Moment] = Moment.now,
+    **settings: Any,
 ) -> AsyncIterator[World]:
     given = settings_of_a_test(**settings)
     log = FaultyLog(given)
     if topics:
         await log.create_topics([TASK_UPDATES])
-    async with open_gateway(given, log, limits) as running:
+    async with open_gateway(given, log, limits, clock) as running:
         made = World(log, running)
         if topics:
             await until(lambda: running.tail.trouble is None)
@@ -176,3 +188,15 @@ async def closed(client: ClientConnection) -> tuple[int, str]:
                 end = raised
     assert end.rcvd, "cut off without a close frame"
     return end.rcvd.code, end.rcvd.reason
+
+
+async def refused(here: World, user_id: UUID | None = None, **options: Any) -> Response:
+    """Try to connect, and give the HTTP answer that comes instead of an upgrade."""
+    with pytest.raises(InvalidStatus) as raised:
+        await here.connect(user_id, **options).__aenter__()
+    return raised.value.response
+
+
+def counted(metric: str, reason: str) -> float:
+    """Give how often the gateways of this process have done something for a reason."""
+    return REGISTRY.get_sample_value(metric, {"reason": reason}) or 0.0

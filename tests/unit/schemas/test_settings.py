@@ -122,6 +122,11 @@ def test_a_secret_is_in_no_text_of_the_settings(name: str, monkeypatch: pytest.M
         ("LOG_LEVEL", "debug"),
         ("LOG_FORMAT", "xml"),
         ("WEBSOCKETS_PER_USER", "0"),
+        ("WEBSOCKETS_MAX", "0"),
+        ("WEBSOCKET_HANDSHAKES_PER_S", "0"),
+        ("WEBSOCKET_COMPRESSION", "deflate"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "everybody"),
         ("CONSUMER_INSTANCE_ID", "a b"),
         ("CORS_ORIGINS", ",".join(f"https://{n}.example" for n in range(101))),
     ],
@@ -151,6 +156,12 @@ def test_origins_are_separated_by_commas(
 ) -> None:
     monkeypatch.setenv("CORS_ORIGINS", text)
     assert Settings().cors_origins == origins
+
+
+def test_trusted_proxies_are_networks_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", " 10.0.0.0/8, fd00::/8 ,192.0.2.1,")
+    networks = [str(network) for network in Settings().trusted_proxies]
+    assert networks == ["10.0.0.0/8", "fd00::/8", "192.0.2.1/32"]
 
 
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
