@@ -1,11 +1,13 @@
 """`make up`: one command starts everything, and one ends all of it."""
 
+import asyncio
 import signal
 import socket
 import urllib.request
 
 import pytest
 
+from streams.store.database import open_database
 from tests.e2e.instance import Up, wait
 
 GONE_S_MAX = 20.0
@@ -152,3 +154,23 @@ def test_without_an_instance_a_command_says_what_to_set(fresh: Up) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("DATABASE_URL is not set.")
     assert done.stderr.count("\n") == 1
+
+
+async def test_servers_that_are_given_are_used_and_none_is_started(instance: Up, fresh: Up) -> None:
+    """The schema and the topics are made there."""
+    lines = (instance.directory / "env").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines)
+    async with open_database(given["DATABASE_URL"]) as database:
+        await database.fetch("CREATE DATABASE given")
+    fresh.environment = {
+        **fresh.environment,
+        "DATABASE_URL": given["DATABASE_URL"].rpartition("/")[0] + "/given",
+        "KAFKA_BOOTSTRAP_SERVERS": given["KAFKA_BOOTSTRAP_SERVERS"],
+        "KAFKA_TOPIC_PREFIX": "given.",
+    }
+    await asyncio.to_thread(lambda: fresh.start().wait_until_up())
+    commands = [" ".join(process.cmdline()) for process in fresh.processes()]
+    assert not [command for command in commands if "kafka.Kafka" in command]
+    assert not (fresh.directory / "postgres").exists()
+    assert "API_URL" in (await asyncio.to_thread(fresh.run, "register")).stdout
+    assert await asyncio.to_thread(fresh.end) == 0
