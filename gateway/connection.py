@@ -15,7 +15,7 @@ from gateway.hello import hello_frame, not_recovered_frame, recovered_frame
 from gateway.hub import Hub
 from gateway.limits import Limits
 from gateway.moment import Moment
-from gateway.protocol import Action, End, Send, SendPing, Session, Welcome
+from gateway.protocol import Action, End, Renew, Send, SendPing, Session, Welcome
 from gateway.resume import Resumer
 from gateway.revocations import Revocations
 from gateway.search import Reason
@@ -88,6 +88,9 @@ class Connection:
                     self.wire.write_ping()
                 case Welcome():
                     self._welcome(action)
+                case Renew(claims):
+                    if self.revocations.cover(claims, self.clock().at):
+                        self.end(Close.REVOKED)
                 case End(close):
                     self._leave()
                     self.wire.write_close(close)

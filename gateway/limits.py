@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from schemas.frames import AUTH_S_MAX, HEARTBEAT_S, SILENCE_S_MAX
+from schemas.tokens import LEEWAY, LIFETIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Limits:
     full_retry_s: int = 10
     revocations_max: int = 200_000
     sieve_records: int = 1_000
-    warm_s: float = 900.0
+    warm_s: float = (LIFETIME + 2 * LEEWAY).total_seconds()
     recent_bytes_max: int = 67_108_864
     indexed_events_max: int = 1_000_000
     indexed_records_max: int = 4_000_000

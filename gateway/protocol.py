@@ -49,13 +49,20 @@ class Welcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """The client goes on with a fresh token, if that one's session is not revoked."""
+
+    claims: Claims
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Close the connection; nothing follows."""
 
     close: Close
 
 
-Action: TypeAlias = Send | SendPing | Welcome | End
+Action: TypeAlias = Send | SendPing | Welcome | Renew | End
 
 PONG = codec.encode(Pong().model_dump())
 _NOTHING: Sequence[Action] = ()
@@ -171,7 +178,7 @@ class Session:
         if claims.sub != self.claims.sub:
             return self.end(Close.UNAUTHENTICATED)
         self.claims = claims
-        return _NOTHING
+        return (Renew(claims),)
 
     def _welcome(self, claims: Claims) -> Sequence[Action]:
         self.claims = claims

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.limits import Limits
 from gateway.moment import Moment
-from gateway.protocol import PONG, End, Entry, Send, SendPing, Session, Welcome
+from gateway.protocol import PONG, End, Entry, Renew, Send, SendPing, Session, Welcome
 from schemas.frames import Close
 from schemas.tokens import LIFETIME, TokenKey
 
@@ -114,7 +114,9 @@ def test_what_is_no_frame_of_the_protocol_ends_it(frame: str | bytes) -> None:
 
 def test_a_fresh_token_moves_the_end() -> None:
     session = known()
-    assert session.receive(auth(token(at=later(600))), later(600)) == ()
+    (action,) = session.receive(auth(token(at=later(600))), later(600))
+    assert isinstance(action, Renew)
+    assert action.claims == session.claims
     session.hear(later(905))
     assert session.tick(later(905)) == (SendPing(),)
     session.hear(later(1_500))
