@@ -26,7 +26,7 @@ from streams.observability.health import LIVE, Health
 WEBSOCKET_PATH = "/ws"
 _UPGRADED = HTTPStatus.SWITCHING_PROTOCOLS.value
 _PATHS = frozenset({WEBSOCKET_PATH, "/health/live", "/health/ready", "/metrics"})
-_REASONS: Mapping[int, str] = {
+UPGRADE_REFUSALS: Mapping[int, str] = {
     400: "malformed",
     401: "unauthenticated",
     403: "forbidden_origin",
@@ -65,7 +65,7 @@ class Routes:
         """Count a refused upgrade, be it ours or the library's; the server's `process_response`."""
         status = response.status_code
         if request.path.partition("?")[0] == WEBSOCKET_PATH and status != _UPGRADED:
-            metrics.REFUSALS.labels(_REASONS.get(status, "other")).inc()
+            metrics.REFUSALS.labels(UPGRADE_REFUSALS.get(status, "other")).inc()
 
     async def _route(self, request: Request) -> Answer | Entry:
         path = request.path.partition("?")[0]

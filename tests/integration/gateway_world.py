@@ -94,9 +94,14 @@ class World:
         return httpx.get(f"http://127.0.0.1:{self.running.port}{path}", trust_env=False)
 
     async def publish(
-        self, user_id: UUID, event_id: UUID | None = None, headers: Headers = (), filler: int = 0
+        self,
+        user_id: UUID,
+        event_id: UUID | None = None,
+        headers: Headers = (),
+        filler: int = 0,
+        **more: Any,
     ) -> Place:
-        return await publish(self.log, user_id, event_id, headers, filler)
+        return await publish(self.log, user_id, event_id, headers, filler, **more)
 
 
 async def publish(
@@ -151,8 +156,8 @@ async def world(
     await log.aclose()
 
 
-def token(user_id: UUID, lives: timedelta = LIFETIME) -> str:
-    return KEY.issue(user_id, uuid4(), datetime.now(UTC) - LIFETIME + lives)
+def token(user_id: UUID, lives: timedelta = LIFETIME, session: UUID | None = None) -> str:
+    return KEY.issue(user_id, session or uuid4(), datetime.now(UTC) - LIFETIME + lives)
 
 
 def auth(text: str) -> str:
