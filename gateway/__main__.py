@@ -1,6 +1,7 @@
 """`python -m gateway` runs the gateway until SIGTERM or SIGINT."""
 
 import asyncio
+import gc
 import signal
 import sys
 
@@ -26,10 +27,23 @@ def main() -> None:
     """Run; end with one sentence and status 1 if a setting or the port is not to be had."""
     settings = load_settings()
     configure_logging(settings)
+    _collect_rarely()
     try:
         asyncio.run(run(settings))
     except (MissingSettingError, CannotListenError) as error:
         sys.exit(str(error))
+
+
+def _collect_rarely() -> None:
+    """Let the garbage collector look at everything once in a million new objects.
+
+    By default it does whenever there are a quarter more, and with 1,000 clients every event waits
+    for 0.1 to 0.3 s then. It would find little: a connection that was closed leaves 1.5 KiB in
+    asyncio's transport, and nothing of ours. 1 million is the product of the three thresholds.
+    """
+    gc.collect()
+    gc.freeze()  # What was imported stays.
+    gc.set_threshold(5_000, 5, 40)
 
 
 if __name__ == "__main__":

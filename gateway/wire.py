@@ -160,7 +160,13 @@ class Wire(ServerConnection):
         self.cut_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Clean up as the library does, and wait for no cut."""
+        """Clean up as the library does, wait for no cut, and leave the collector nothing to do.
+
+        The library's parser holds its protocol, which holds it, and so does the parser's error.
+        """
         super().connection_lost(exc)
         if self._cut:
             self._cut.cancel()
+        self.protocol.parser.close()
+        if error := self.protocol.parser_exc:
+            error.__traceback__ = None
