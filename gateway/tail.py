@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from prometheus_client import Counter
+
 from gateway.feed import Feed
 from gateway.hub import Hub
 from gateway.limits import Limits
@@ -19,6 +21,10 @@ from streams.transport.interface import (
     Transport,
     TransportUnavailableError,
     UnknownTopicError,
+)
+
+TAILED_BYTES = Counter(
+    "taskflow_gateway_tailed_bytes_total", "Bytes of records read from task-updates as they come."
 )
 
 _log = logging.getLogger(__name__)
@@ -78,6 +84,7 @@ class TailReader:
                 if self.feed.warm:
                     self._tell(None)
                 records = await tail.read(self.limits.read_records_max, self.limits.read_timeout_s)
+                TAILED_BYTES.inc(sum(len(record.value or b"") for record in records))
                 for record in records:
                     if self._take(record):
                         # Sockets have their turn before more is written to them, or a burst for
