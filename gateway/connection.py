@@ -27,6 +27,9 @@ from streams.transport.interface import TransportError
 
 _log = logging.getLogger(__name__)
 
+_READS_MAX = 5
+"""Who needs the log more often before it is at the end takes events more slowly than they come."""
+
 
 @dataclass(slots=True, eq=False)
 class Connection:
@@ -145,15 +148,23 @@ class Connection:
         self._live = True
 
     async def _resume(self, user_id: UUID, position: Position) -> None:
-        """Write what was missed, then what has come meanwhile, until there is no more of it."""
+        """Write what was missed, then what has come meanwhile, until there is no more of it.
+
+        While the log is read memory goes on, and may let go of what comes next: then it is read
+        again, from there.
+        """
         try:
-            missed = await self.resumer.missed(user_id, position)
-            if isinstance(missed, Reason):
-                self._go_live(not_recovered_frame(self._end_of_log(user_id), missed))
-                return
-            if missed.arrivals:
-                position = await self._write_all(missed.arrivals)
-            await self._catch_up(user_id, position, missed.read_to)
+            for _ in range(_READS_MAX):
+                missed = await self.resumer.missed(user_id, position)
+                if isinstance(missed, Reason):
+                    self._go_live(not_recovered_frame(self._end_of_log(user_id), missed))
+                    return
+                if missed.arrivals:
+                    position = await self._write_all(missed.arrivals)
+                position = await self._catch_up(user_id, position, missed.read_to)
+                if self._live:
+                    return
+            self.end(Close.SLOW_CONSUMER)
         except TransportError as error:
             _log.warning("a client could not resume: %s", error)
             self.end(Close.LOG_UNAVAILABLE)
@@ -166,16 +177,18 @@ class Connection:
             _log.error("a resume failed", exc_info=error)
             self.end(Close.LOG_UNAVAILABLE)
 
-    async def _catch_up(self, user_id: UUID, position: Position, offset: int) -> None:
-        """Go live at the moment at which memory has nothing more behind an offset."""
+    async def _catch_up(self, user_id: UUID, position: Position, offset: int) -> Position:
+        """Go live at the moment at which memory has nothing more behind an offset.
+
+        A client that is not live then has to be given what is behind the position from the log.
+        """
         history = self.feed.lane_of(user_id).history
         while recent := history.recent_after(user_id, offset):
             position = await self._write_all(recent)
             offset = position.offset
-        if recent is None:
-            self.end(Close.SLOW_CONSUMER)
-        else:
+        if recent is not None:
             self._go_live(recovered_frame(self.hub.seal.write(position, user_id)))
+        return position
 
     async def _write_all(self, arrivals: Sequence[Arrival]) -> Position:
         """Write events as fast as the client takes them, and give the last one's position."""

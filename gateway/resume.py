@@ -1,18 +1,19 @@
 """Resuming: what a client has missed, from memory, or from the log for as little as that takes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import assert_never
+from typing import TypeAlias, TypeVar, assert_never
 from uuid import UUID
 
 from prometheus_client import Counter, Histogram
 
-from gateway.arrivals import Arrival, read_arrival
+from gateway.arrivals import Arrival, BadRecordError
 from gateway.feed import Feed, Lane
 from gateway.history import Known, Unread, Wrong
 from gateway.limits import Limits
+from gateway.lookup import Lookup, Pass, clusters
 from gateway.search import Reason, Search, Sweep
 from schemas.partitions import partition_of
 from schemas.positions import Position
@@ -42,6 +43,10 @@ RESUME_SECONDS = Histogram(
     "taskflow_gateway_resume_seconds", "From a position to the events that it missed."
 )
 
+W = TypeVar("W")
+Waiting: TypeAlias = dict[W, asyncio.Future[None]]
+Job: TypeAlias = Callable[[], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Missed:
@@ -53,18 +58,14 @@ class Missed:
 
 @dataclass(slots=True)
 class Resumer:
-    """Finds what clients have missed. Searches of one partition that wait are done together."""
+    """Finds what clients have missed. What waits for one partition is read for all together."""
 
     transport: Transport
     feed: Feed
     limits: Limits
-    _waiting: dict[int, list[tuple[Search, "asyncio.Future[None]"]]] = field(default_factory=dict)
-    _partitions: "asyncio.Queue[int]" = field(default_factory=asyncio.Queue)
-    _turns: asyncio.Semaphore = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Allow as many readers at a time as the limits say."""
-        self._turns = asyncio.Semaphore(self.limits.searches_at_a_time)
+    _searches: dict[int, Waiting[Search]] = field(default_factory=dict)
+    _lookups: dict[int, Waiting[Lookup]] = field(default_factory=dict)
+    _jobs: "asyncio.Queue[Job]" = field(default_factory=asyncio.Queue)
 
     async def missed(self, user_id: UUID, position: Position) -> Missed | Reason:
         """Give the events behind a position that are not in the feed's memory, in order.
@@ -83,18 +84,10 @@ class Resumer:
         return found
 
     async def run(self) -> None:
-        """Search the log for whoever waits, until cancelled; several may run side by side."""
+        """Read the log for whoever waits, until cancelled; several may run side by side."""
         while True:
-            partition = await self._partitions.get()
-            waiting = self._waiting.pop(partition)
-            searches = [search for search, done in waiting if not done.done()]
-            async with self._turns:
-                try:
-                    await self._search(partition, searches)
-                except TransportError as error:
-                    _settle(waiting, error)
-                else:
-                    _settle(waiting, None)
+            job = await self._jobs.get()
+            await job()
 
     async def _find(self, user_id: UUID, position: Position) -> tuple[Missed | Reason, str]:
         if not await self._may_be_ours(user_id, position):
@@ -103,16 +96,17 @@ class Resumer:
         match lane.history.look_up(user_id, position):
             case Known(()):
                 return Missed((), position.offset), "memory"
-            case Known(offsets) if len(groups := clusters(offsets, NEAR_RECORDS)) <= GROUPS_MAX:
-                found = await self._read_known(position.partition, groups)
-                return Missed(found, offsets[-1]), "offsets"
+            case Known(offsets) if len(clusters(offsets, NEAR_RECORDS)) <= GROUPS_MAX:
+                lookup = Lookup(offsets)
+                await self._wait(self._lookups, position.partition, lookup, self._look_up)
+                return Missed(lookup.found, offsets[-1]), "offsets"
             case Wrong():
                 return Reason.UNKNOWN, "unknown"
             case Known() | Unread() if self._is_far(lane, position):
                 return Reason.TOO_MUCH, Reason.TOO_MUCH.value
             case Known() | Unread():
                 search = Search(user_id, position)
-                await self._wait_for(search)
+                await self._wait(self._searches, position.partition, search, self._search)
                 how = search.reason.value if search.reason else "log"
                 return search.reason or Missed(search.found, search.read_to), how
             case never:
@@ -138,16 +132,33 @@ class Resumer:
     def _is_ahead(self, user_id: UUID, position: Position) -> bool:
         return position.offset >= self.feed.lane_of(user_id).next_offset
 
-    async def _wait_for(self, search: Search) -> None:
+    async def _wait(
+        self,
+        queue: dict[int, Waiting[W]],
+        partition: int,
+        wanted: W,
+        work: Callable[[int, Waiting[W]], Awaitable[None]],
+    ) -> None:
+        """Wait until some work is done, together with all of its kind that waits when it begins."""
+
+        async def job() -> None:
+            waiting = queue.pop(partition)
+            try:
+                await work(partition, waiting)
+            except (TransportError, BadRecordError) as error:
+                _settle(waiting.values(), error)
+            else:
+                _settle(waiting.values(), None)
+
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        partition = search.position.partition
-        if partition not in self._waiting:
-            self._waiting[partition] = []
-            self._partitions.put_nowait(partition)
-        self._waiting[partition].append((search, done))
+        if partition not in queue:
+            queue[partition] = {}
+            self._jobs.put_nowait(job)
+        queue[partition][wanted] = done
         await done
 
-    async def _search(self, partition: int, searches: Sequence[Search]) -> None:
+    async def _search(self, partition: int, waiting: Waiting[Search]) -> None:
+        searches: Sequence[Search] = [s for s, done in waiting.items() if not done.done()]
         while searches:
             extent = (await self.transport.extents(_TOPIC))[partition]
             sweep = Sweep(
@@ -177,22 +188,17 @@ class Resumer:
                     break
             await asyncio.sleep(0)
 
-    async def _read_known(
-        self, partition: int, groups: Sequence[Sequence[int]]
-    ) -> Sequence[Arrival]:
-        """Read the records at these offsets, which the sieve has let through already."""
-        found: list[Arrival] = []
-        async with self._turns:
-            for near in groups:
-                wanted = set(near)
-                async with self.transport.tail(_TOPIC, {partition: near[0]}) as tail:
-                    last = -1
-                    while last < near[-1]:
-                        for record in await self._read(tail):
-                            last = record.offset
-                            if last in wanted:
-                                found.append(read_arrival(record))
-        return found
+    async def _look_up(self, partition: int, waiting: Waiting[Lookup]) -> None:
+        """Read the records at known offsets, which the sieve has let through already."""
+        lookups = [lookup for lookup, done in waiting.items() if not done.done()]
+        pass_ = Pass(lookups, NEAR_RECORDS, GROUPS_MAX)
+        for group in pass_.groups:
+            async with self.transport.tail(_TOPIC, {partition: group[0]}) as tail:
+                offset = -1
+                while offset < group[-1] and not all(done.done() for done in waiting.values()):
+                    for record in await self._read(tail):
+                        offset = record.offset
+                        _settle((waiting[lookup] for lookup in pass_.take(record)), None)
 
     async def _read(self, tail: Tail) -> Sequence[Record]:
         records = await tail.read(self.limits.read_records_max, self.limits.read_timeout_s)
@@ -202,21 +208,8 @@ class Resumer:
         return records
 
 
-def clusters(offsets: Sequence[int], near: int) -> Sequence[Sequence[int]]:
-    """Group rising offsets, so that within a group none is more than `near` behind the last."""
-    groups: list[list[int]] = []
-    for offset in offsets:
-        if groups and offset - groups[-1][-1] <= near:
-            groups[-1].append(offset)
-        else:
-            groups.append([offset])
-    return groups
-
-
-def _settle(
-    waiting: Sequence[tuple[Search, "asyncio.Future[None]"]], error: Exception | None
-) -> None:
-    for _, done in waiting:
+def _settle(waiting: Iterable["asyncio.Future[None]"], error: Exception | None) -> None:
+    for done in waiting:
         if done.done():
             continue
         if error is None:

@@ -140,6 +140,25 @@ async def test_events_that_come_while_a_client_resumes_come_once() -> None:
         assert got == sent
 
 
+async def test_memory_may_go_on_while_a_client_waits_for_its_turn_to_read_the_log() -> None:
+    """What was in memory when the client came, and is not when its turn comes, is read too."""
+    user = uuid4()
+    async with world(replace(TINY, searches_at_a_time=0)) as here:
+        await here.publish(user)
+        position = await where(here, user)
+        sent = [(await here.publish(user)).offset for _ in range(50)]
+        await read_all(here, user, sent[-1])
+        async with here.connect(user, path=f"/ws?position={quote(position)}") as client:
+            await hello(client)
+            sent += [(await here.publish(user)).offset for _ in range(50)]
+            await read_all(here, user, sent[-1])
+            reader = asyncio.create_task(here.running.gateway.resumer.run())
+            events, resumed = await missed(client)
+            reader.cancel()
+        assert resumed["recovered"]
+        assert [SEAL.read(event["position"], user).offset for event in events] == sent
+
+
 async def test_a_row_sent_twice_around_the_position_comes_once() -> None:
     """Also to a gateway that was started between the two."""
     user, event_id = uuid4(), new_id()

@@ -13,7 +13,7 @@ from gateway.arrivals import Arrival, read_arrival
 from gateway.feed import Feed, Lane
 from gateway.history import Known, Unread, Wrong
 from gateway.limits import Limits
-from gateway.resume import clusters
+from gateway.lookup import Lookup, Pass, clusters
 from gateway.search import Reason, Search, Sweep
 from schemas.positions import Position
 from streams.transport.interface import Extent, Record
@@ -227,3 +227,22 @@ def test_memory_is_bounded_and_the_oldest_is_forgotten_first() -> None:
 def test_offsets_that_are_near_are_read_together() -> None:
     assert clusters([], 10) == []
     assert clusters([1, 5, 15, 26, 100], 10) == [[1, 5, 15], [26], [100]]
+
+
+def test_events_that_many_want_are_read_once_for_all() -> None:
+    """Each has what it wants, in order, as soon as its last was read."""
+    log = plain(100)
+    first, second, third = Lookup([3, 4]), Lookup([4, 60]), Lookup([90])
+    together = Pass([first, second, third], near=10, groups_max=2)
+    assert together.groups == [[3, 4], [60, 90]]
+    complete = {
+        offset: together.take(log[offset])
+        for group in together.groups
+        for offset in range(group[0], group[-1] + 1)
+    }
+    assert {at: done for at, done in complete.items() if done} == {
+        4: [first],
+        60: [second],
+        90: [third],
+    }
+    assert [arrival.position.offset for arrival in second.found] == [4, 60]
