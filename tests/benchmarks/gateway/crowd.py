@@ -74,10 +74,9 @@ class Crowd:
         """Let it read again, which it must to learn that it was closed."""
         await self._ask(self.processes[0], "go_on", index=0)
 
-    async def close_code_of_first(self) -> int | None:
-        """Give the code that it was closed with."""
-        code: int | None = await self._ask(self.processes[0], "close_code", index=0)
-        return code
+    async def first_is_connected(self) -> bool:
+        """Tell whether it has its connection, as far as it knows."""
+        return bool(await self._ask(self.processes[0], "is_connected", index=0))
 
     async def reconnect_first(self, port: int) -> None:
         """Let the first client come back."""

@@ -37,12 +37,19 @@ class GatewayProcess:
         times = psutil.Process(self.child.pid).cpu_times()
         return float(times.user + times.system)
 
-    async def metric(self, name: str) -> float:
-        """Give the sum of a metric's samples."""
+    @property
+    def waited_s(self) -> float:
+        """The time that it could have run in and had no processor: others' work, not its own."""
+        _, waited_ns, _ = Path(f"/proc/{self.child.pid}/schedstat").read_text().split()
+        return int(waited_ns) / 1e9
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """Give the sum of a metric's samples that have these labels."""
         async with httpx.AsyncClient(trust_env=False) as client:
             text = (await client.get(f"http://127.0.0.1:{self.port}/metrics", timeout=30)).text
         families = text_string_to_metric_families(text)
-        return sum(each.value for one in families for each in one.samples if each.name == name)
+        samples = [each for one in families for each in one.samples if each.name == name]
+        return sum(each.value for each in samples if labels.items() <= each.labels.items())
 
     async def start_again(self) -> None:
         """Kill it, and wait until its successor is ready."""

@@ -4,6 +4,7 @@ Each line in is a command, as JSON: its name and arguments. Each line out is its
 """
 
 import asyncio
+import socket
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from tests.benchmarks.gateway.raw_client import RawClient
 
 CONNECTING_MAX = 200
 SETTLE_S_MAX = 60.0
+RECEIVE_BYTES = 131_072
 
 
 @dataclass(slots=True)
@@ -69,9 +71,9 @@ class Swarm:
         if transport:
             transport.resume_reading()
 
-    async def close_code(self, index: int) -> int | None:
-        """Give the code that a client was closed with."""
-        return self.clients[index].close_code
+    async def is_connected(self, index: int) -> bool:
+        """Tell whether a client has its connection, as far as it knows."""
+        return self.clients[index].connected
 
     async def count(self) -> int:
         """Give how many events have come."""
@@ -109,10 +111,22 @@ class Swarm:
             client.begin(settled.set_result)
             try:
                 async with asyncio.timeout(SETTLE_S_MAX):
-                    await loop.create_connection(lambda: client, "127.0.0.1", port)
+                    await loop.create_connection(lambda: client, sock=await _connected(port))
                     return monotonic() - due if await settled else None
             except (OSError, TimeoutError):
                 return None
+
+
+async def _connected(port: int) -> socket.socket:
+    """Open a socket whose receive buffer stays small, so that a client that stops reading is slow.
+
+    Left alone, Linux lets it grow to 32 MiB.
+    """
+    opened = socket.socket()
+    opened.setblocking(False)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+    await asyncio.get_running_loop().sock_connect(opened, ("127.0.0.1", port))
+    return opened
 
 
 async def main() -> None:

@@ -37,7 +37,9 @@ async def test_an_idle_connection_is_small_and_slows_no_event_down(
     bytes_each = (gateway.rss_bytes - before) / connections
 
     chosen = random.Random(1).choices(users, k=events)
+    waited_s = gateway.waited_s
     await load.steadily(events, events / PER_S, lambda index: chosen[index])
+    waited_s = gateway.waited_s - waited_s
 
     async def all_came() -> bool:
         return await crowd.count() == events * per_user
@@ -51,6 +53,7 @@ async def test_an_idle_connection_is_small_and_slows_no_event_down(
         f"\n{events} events one after another, {PER_S} a second, {len(since_call)} frames:"
         f"\n  publish called to frame: {milliseconds(since_call)}"
         f"\n  publish acknowledged to frame: {milliseconds(since_ack)}"
+        f"\n  the gateway waited for a CPU {waited_s * PER_S / events:.0%} of the time"
     )
     for client in clients:
         assert client.connected

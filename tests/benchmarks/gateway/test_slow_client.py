@@ -17,7 +17,9 @@ from tests.waiting import eventually
 LARGE = 20_000
 """The length of a description with which the slow client's queue is full in seconds."""
 EXTRA_BYTES_MAX = 16 * 2**20
-SLOW_CONSUMER = 4000
+SLOWER_MAX = 1.2
+NOISE_S = 0.005
+"""The best rounds are compared, since whatever else the machine does only makes some worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Round:
 
     delays_s: Sequence[float]
     gained_bytes: int
+    waited_s: float
     slow: Seen
 
     @property
@@ -47,12 +50,14 @@ class Trial:
     async def round(self, *, reading: bool) -> Round:
         """Run the load once, while the first client reads or does not; then it has all again."""
         rss_bytes, published = self.gateway.rss_bytes, len(self.load.called_at)
+        waited_s = self.gateway.waited_s
         if not reading:
             await self.crowd.pause_first()
         await self.load.steadily(
             self.per_s * self.seconds, self.seconds, self.user_of, self.filler_of
         )
         gained_bytes = self.gateway.rss_bytes - rss_bytes
+        waited_s = self.gateway.waited_s - waited_s
         if not reading:
             await self.crowd.go_on_first()
             await eventually(self.slow_has_gone, 30, "the slow client was closed")
@@ -63,7 +68,13 @@ class Trial:
 
         await eventually(all_came, 60, "every client has its events")
         slow, *others = await self.crowd.report()
-        return Round(delays(others, self.load.called_at), gained_bytes, slow)
+        return Round(delays(others, self.load.called_at), gained_bytes, waited_s, slow)
+
+    def told(self, one: Round) -> str:
+        return (
+            f"{milliseconds(one.delays_s)}, memory {one.gained_bytes / 2**20:+.1f} MiB,"
+            f" waited for a CPU {one.waited_s / self.seconds:.0%} of the time"
+        )
 
     def user_of(self, index: int) -> UUID:
         if index % 10 == 0:
@@ -74,14 +85,14 @@ class Trial:
         return LARGE if index % 10 == 0 else 0
 
     async def slow_has_gone(self) -> bool:
-        return await self.crowd.close_code_of_first() is not None
+        return not await self.crowd.first_is_connected()
 
 
 @pytest.mark.parametrize(
     ("connections", "per_s", "seconds", "pairs"),
     [
-        pytest.param(20, 1_000, 5, 1, id="short"),
-        pytest.param(200, 1_000, 10, 5, id="long", marks=pytest.mark.long),
+        pytest.param(20, 1_000, 4, 1, id="short"),
+        pytest.param(200, 1_000, 8, 4, id="long", marks=pytest.mark.long),
     ],
 )
 async def test_a_client_that_stops_reading_is_closed_and_holds_up_nobody(
@@ -103,19 +114,21 @@ async def test_a_client_that_stops_reading_is_closed_and_holds_up_nobody(
     all_read, one_slow = rounds[::2], rounds[1::2]
     print(f"\n{connections} connections, {per_s} events/s, rounds of {seconds} s:")
     for number, (before, during) in enumerate(zip(all_read, one_slow, strict=True), 1):
-        print(
-            f"  {number}: all read: {milliseconds(before.delays_s)},"
-            f" memory {before.gained_bytes / 2**20:+.1f} MiB;"
-            f"\n     one does not: {milliseconds(during.delays_s)},"
-            f" memory {during.gained_bytes / 2**20:+.1f} MiB, closed, resumed"
-        )
-    usual, slow = median(r.p99_s for r in all_read), median(r.p99_s for r in one_slow)
-    print(f"  median p99: all read {usual * 1e3:.1f} ms, one does not {slow * 1e3:.1f} ms")
-    for each in one_slow:
-        assert each.slow.recovered is True
+        print(f"  {number}: all read:     {trial.told(before)};")
+        print(f"     one does not: {trial.told(during)}, closed, resumed")
+    usual, slow = ([each.p99_s for each in kind] for kind in (all_read, one_slow))
+    print(
+        f"  p99, median and best round: all read {median(usual) * 1e3:.1f} and"
+        f" {min(usual) * 1e3:.1f} ms, one does not {median(slow) * 1e3:.1f} and"
+        f" {min(slow) * 1e3:.1f} ms"
+    )
+    closes = await gateway.metric("taskflow_gateway_closes_total", reason="slow_consumer")
+    assert closes == pairs
+    assert all(each.slow.recovered for each in one_slow)
     assert [n for r in rounds for n in r.slow.numbers] == load.numbers[users[0]][
         -sum(len(r.slow.events) for r in rounds) :
     ]
     if pairs > 1:
         gained = median(r.gained_bytes for r in all_read)
         assert max(r.gained_bytes for r in one_slow) <= gained + EXTRA_BYTES_MAX
+        assert min(slow) <= min(usual) * SLOWER_MAX + NOISE_S
