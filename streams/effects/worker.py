@@ -49,3 +49,5 @@ class Worker:
     """Well-formed events of other types are skipped and counted."""
     apply: Apply
     beside: Beside | None = None
+    committed: Callable[[], None] | None = None
+    """Called after each transaction that has written effects: who waits for them may look now."""
