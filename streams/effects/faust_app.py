@@ -73,7 +73,7 @@ class WorkerApp(faust.App):
         self.task(self._watch)
         self._joined = Event()
         self._assigned: frozenset[int] = frozenset()
-        self._moved = asyncio.Event()
+        self._wake = asyncio.Event()
         self.on_partitions_assigned.connect(self._note_assignment)
         self.on_partitions_revoked.connect(self._note_revocation)
         self._beside_trouble = Trouble()
@@ -118,6 +118,7 @@ class WorkerApp(faust.App):
         deadline.start()
         if self._processor is not None:
             self._processor.trouble.stopping.set()
+        self._wake.set()
         await super().on_stop()
 
     async def on_shutdown(self) -> None:
@@ -149,12 +150,12 @@ class WorkerApp(faust.App):
         numbers = sorted(place.partition for place in assigned)
         _log.info("works on the partitions %s of %s", numbers, self._worker.topic.name)
         self._assigned = frozenset(numbers)
-        self._moved.set()
+        self._wake.set()
         self._joined.set()
 
     async def _note_revocation(self, *_: Any, **__: Any) -> None:
         self._assigned = frozenset()
-        self._moved.set()
+        self._wake.set()
 
     async def _work_beside(self) -> None:
         """Run what the worker does beside its topic, from when the group has let it in."""
@@ -167,7 +168,7 @@ class WorkerApp(faust.App):
             trouble=self._beside_trouble,
             partition_count=self._partition_count,
             partitions=lambda: self._assigned,
-            moved=self._moved,
+            wake=self._wake,
         )
         try:
             await self._worker.beside(post)

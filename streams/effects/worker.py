@@ -29,9 +29,11 @@ class Post:
     """Its own, shown as `beside` in readiness; `trouble.stopping` is set when the process stops."""
     partition_count: int
     partitions: Callable[[], frozenset[int]]
-    """Those of the topic that this worker has now; none while they are being shared out."""
-    moved: asyncio.Event
-    """Set whenever `partitions` may give others than before; whoever waits for it clears it."""
+    """Those of the topic that this worker has now; another object after each sharing out, and none
+    in the midst of it."""
+    wake: asyncio.Event
+    """Set when `partitions` may give another object, and when the process stops. The worker may set
+    it too; whoever waits for it clears it first."""
 
 
 Beside = Callable[[Post], Awaitable[None]]
