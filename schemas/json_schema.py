@@ -14,6 +14,17 @@ from schemas.bodies import TaskPatch, TaskPut
 from schemas.codec import JsonObject
 from schemas.events import EVENTS, Envelope
 from schemas.frames import Auth, ErrorFrame, EventFrame, Hello, Ping, Pong, Resumed
+from schemas.notifications import (
+    Channel,
+    ChannelCreate,
+    ChannelPatch,
+    ChannelWithSecret,
+    Delivery,
+    Notification,
+    Unread,
+    Verified,
+    VerifyBody,
+)
 from schemas.problems import ProblemBody
 from schemas.tasks import Task, TaskFields
 from schemas.tokens import Claims
@@ -41,6 +52,15 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
         "login": Shape(LoginBody, _TAKEN),
         "user": Shape(User, _GIVEN),
         "session": Shape(Session, _GIVEN),
+        "notification": Shape(Notification, _GIVEN),
+        "unread": Shape(Unread, _GIVEN),
+        "channel": Shape(Channel, _GIVEN),
+        "channel-secret": Shape(ChannelWithSecret, _GIVEN),
+        "channel-create": Shape(ChannelCreate, _TAKEN),
+        "channel-patch": Shape(ChannelPatch, _TAKEN),
+        "delivery": Shape(Delivery, _GIVEN),
+        "verify": Shape(VerifyBody, _TAKEN),
+        "verified": Shape(Verified, _GIVEN),
         "problem": Shape(ProblemBody, _GIVEN),
         "token-claims": Shape(Claims, _GIVEN),
         "frame-ping": Shape(Ping, _TAKEN),

@@ -45,6 +45,13 @@ DATA: Mapping[str, JsonObject] = {type_: change_json() for type_ in EVENTS} | {
     "taskflow.reminder.due": REMINDER,
     "taskflow.notification.sent": SENT,
     "taskflow.notification.failed": SENT | {"error": "410 Gone"},
+    "taskflow.channel.off": {
+        "channel_id": str(EVENT_ID),
+        "channel": "webhook",
+        "name": "home",
+        "error": "the receiver answered 410",
+    },
+    "taskflow.mail.requested": {"mail_id": str(EVENT_ID)},
     "taskflow.session.revoked": ENDED,
     "taskflow.user.deleted": ENDED,
 }

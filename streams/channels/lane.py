@@ -1,0 +1,123 @@
+"""Lanes: each kind of channel is served apart, and in it those that fail apart from the others.
+
+So a receiver that hangs takes a place among those that work only until its first attempt has
+failed, and a mail server that is away holds up no webhook.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from streams.channels.sender import ATTEMPT_S_MAX, Send
+from streams.domain.deliveries import Failed, Outcome, judge
+from streams.domain.messages import off_message
+from streams.observability.metrics import DELIVERIES
+from streams.store.bell import Bell
+from streams.store.database import Database, StoreError
+from streams.store.sending import Claim, Parcel, claim_channels, release, settle
+
+LOOK_S, LOOK_S_MIN = 1.0, 0.1
+"""How late a retry may begin, and what another process has queued."""
+STORE_PAUSE_S = 0.5
+STORE_TRIES_MAX = 6
+"""For one outcome; then its claim runs out, and the attempt counts as one that may have arrived."""
+
+PLACES = {"webhook": (64, 16), "email": (8, 2), "account": (4, 1)}
+"""Channels that are served at a time: of those that work, and of those that fail."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Lane:
+    """Serves the channels of one kind that work, or those that fail; a place each."""
+
+    database: Database
+    bell: Bell
+    kind: str
+    send: Send
+    places: int
+    failing: bool
+    pace: float = 1.0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    beside: "Lane | None" = None
+    """The other lane of this kind, to which a channel goes when it begins to fail, or ends to."""
+    _busy: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Serve until cancelled; attempts that are in progress then are cut off."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self.wake.clear()
+                for claim in await self._claims():
+                    task = tasks.create_task(self._serve(claim))
+                    self._busy.add(task)
+                    task.add_done_callback(self._busy.discard)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(LOOK_S * self.pace, LOOK_S_MIN)):
+                        await self.wake.wait()
+
+    async def _claims(self) -> list[Claim]:
+        free = self.places - len(self._busy)
+        if free <= 0:
+            return []
+        try:
+            return list(await claim_channels(self.database, self.kind, free, failing=self.failing))
+        except StoreError as error:
+            _log.warning("the deliveries by %s wait for the database: %s", self.kind, error)
+            return []
+
+    async def _serve(self, claim: Claim) -> None:
+        await asyncio.gather(*(self._attempt(parcel) for parcel in claim.parcels))
+        try:
+            await release(self.database, claim)
+        except StoreError as error:
+            _log.warning("a channel stays claimed until that runs out: %s", error)
+        for lane in (self, self.beside):
+            if lane is not None:
+                lane.wake.set()
+
+    async def _attempt(self, parcel: Parcel) -> None:
+        outcome = await self._outcome(parcel)
+        verdict = judge(outcome, parcel.attempts, parcel.failing_for, random.random(), self.pace)  # noqa: S311 - jitter
+        off = off_message(parcel.name, outcome.error if isinstance(outcome, Failed) else "")
+        DELIVERIES.labels(self.kind, verdict.state).inc()
+        for pause_s in _pauses():
+            try:
+                await settle(self.database, parcel, outcome, verdict, off)
+                break
+            except StoreError as error:
+                _log.warning("an outcome waits for the database: %s", error)
+                await asyncio.sleep(pause_s)
+        self.bell.ring()
+
+    async def _outcome(self, parcel: Parcel) -> Outcome:
+        try:
+            async with asyncio.timeout(ATTEMPT_S_MAX):
+                return await self.send(parcel)
+        except TimeoutError:
+            return Failed("not done within the time", maybe_arrived=True)
+        except Exception as error:  # noqa: BLE001 - a sender's own bug is one failed attempt
+            # Its text may quote an address or a secret.
+            name = type(error).__name__
+            _log.error("delivery %s by %s failed: %s", parcel.delivery_id, self.kind, name)
+            return Failed("a fault of the server's own", maybe_arrived=True)
+
+
+def _pauses() -> Iterator[float]:
+    for number in range(STORE_TRIES_MAX):
+        yield STORE_PAUSE_S * (number + 1)
+
+
+def make_lanes(
+    database: Database, bell: Bell, kind: str, send: Send, pace: float = 1.0
+) -> list[Lane]:
+    """Make the two lanes of a kind."""
+    at_work, at_fault = PLACES[kind]
+    working = Lane(database, bell, kind, send, at_work, failing=False, pace=pace)
+    failing = Lane(database, bell, kind, send, at_fault, failing=True, pace=pace, beside=working)
+    working.beside = failing
+    return [working, failing]
