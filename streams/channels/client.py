@@ -7,7 +7,7 @@ followed, no proxy, cookie or connection is shared, and an answer's body is not 
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +23,16 @@ CONNECT_S_MAX, ANSWER_S_MAX = 5.0, 10.0
 LOOKUPS_MAX = 128
 """Threads that resolve names, more than all requests at a time: a name server that does not answer
 holds up no request but its own."""
+
+AddressInfo = tuple[
+    socket.AddressFamily,
+    socket.SocketKind,
+    int,
+    str,
+    tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes],
+]
+Lookup = Callable[[str, int, int, int], Sequence[AddressInfo]]
+"""What resolves a name, as `socket.getaddrinfo` does."""
 
 
 class RequestError(Exception):
@@ -48,9 +58,12 @@ class Answer:
 class GuardedResolver(AbstractResolver):
     """Resolves a name, and refuses it whole if one of its addresses is not allowed."""
 
-    def __init__(self, allowed: Sequence[Network], threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, allowed: Sequence[Network], threads: ThreadPoolExecutor, lookup: Lookup
+    ) -> None:
         self._allowed = allowed
         self._threads = threads
+        self._lookup = lookup
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -58,7 +71,7 @@ class GuardedResolver(AbstractResolver):
         """Give the addresses that the connection is made to."""
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(
-            self._threads, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM
+            self._threads, self._lookup, host, port, family, socket.SOCK_STREAM
         )
         results = [_result(host, port, entry) for entry in found]
         for result in results:
@@ -69,15 +82,6 @@ class GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Have nothing to close: the threads are the client's."""
-
-
-AddressInfo = tuple[
-    socket.AddressFamily,
-    socket.SocketKind,
-    int,
-    str,
-    tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes],
-]
 
 
 def _result(host: str, port: int, entry: AddressInfo) -> ResolveResult:
@@ -135,12 +139,14 @@ def _request_error(error: Exception) -> RequestError:  # noqa: PLR0911 - a table
 
 
 @asynccontextmanager
-async def open_client(settings: Settings) -> AsyncIterator[Client]:
+async def open_client(
+    settings: Settings, lookup: Lookup = socket.getaddrinfo
+) -> AsyncIterator[Client]:
     """Open the client; requests that are in progress at the end are cut off."""
     allowed = settings.webhook_allow_networks
     threads = ThreadPoolExecutor(LOOKUPS_MAX, "lookup")
     connector = aiohttp.TCPConnector(
-        resolver=GuardedResolver(allowed, threads),
+        resolver=GuardedResolver(allowed, threads, lookup),
         use_dns_cache=False,
         force_close=True,
         limit=0,  # the lanes have the limits

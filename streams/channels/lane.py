@@ -1,7 +1,7 @@
-"""Lanes: each kind of channel is served apart, and in it those that fail apart from the others.
+"""Lanes: each kind of channel is served apart, and in it those that work apart from the others.
 
-So a receiver that hangs takes a place among those that work only until its first attempt has
-failed, and a mail server that is away holds up no webhook.
+So a receiver that hangs takes no place among those that work, but for one attempt if it was one of
+them, and a mail server that is away holds up no webhook.
 """
 
 import asyncio
@@ -25,26 +25,26 @@ STORE_PAUSE_S = 0.5
 STORE_TRIES_MAX = 6
 """For one outcome; then its claim runs out, and the attempt counts as one that may have arrived."""
 
-PLACES = {"webhook": (64, 16), "email": (8, 2), "account": (4, 1)}
-"""Channels that are served at a time: of those that work, and of those that fail."""
+PLACES = {"webhook": (64, 32), "email": (8, 4), "account": (4, 4)}
+"""Channels that are served at a time: of those that work, and of those that are new or fail."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Lane:
-    """Serves the channels of one kind that work, or those that fail; a place each."""
+    """Serves the channels of one kind that work, or those that do not; a place each."""
 
     database: Database
     bell: Bell
     kind: str
     send: Send
     places: int
-    failing: bool
+    working: bool
     pace: float = 1.0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     beside: "Lane | None" = None
-    """The other lane of this kind, to which a channel goes when it begins to fail, or ends to."""
+    """The other lane of this kind, to which a channel goes when it begins to work, or ends to."""
     _busy: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -65,7 +65,7 @@ class Lane:
         if free <= 0:
             return []
         try:
-            return list(await claim_channels(self.database, self.kind, free, failing=self.failing))
+            return list(await claim_channels(self.database, self.kind, free, working=self.working))
         except StoreError as error:
             _log.warning("the deliveries by %s wait for the database: %s", self.kind, error)
             return []
@@ -116,8 +116,10 @@ def make_lanes(
     database: Database, bell: Bell, kind: str, send: Send, pace: float = 1.0
 ) -> list[Lane]:
     """Make the two lanes of a kind."""
-    at_work, at_fault = PLACES[kind]
-    working = Lane(database, bell, kind, send, at_work, failing=False, pace=pace)
-    failing = Lane(database, bell, kind, send, at_fault, failing=True, pace=pace, beside=working)
-    working.beside = failing
-    return [working, failing]
+    places, places_of_others = PLACES[kind]
+    working = Lane(database, bell, kind, send, places, working=True, pace=pace)
+    others = Lane(
+        database, bell, kind, send, places_of_others, working=False, pace=pace, beside=working
+    )
+    working.beside = others
+    return [working, others]

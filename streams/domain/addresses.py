@@ -18,6 +18,7 @@ Network = IPv4Network | IPv6Network
 _NEVER = tuple(
     ip_network(text)
     for text in (
+        "192.0.0.0/24",  # of protocols (RFC 6890), which not every Python knows
         "168.63.129.16/32",  # Azure's own, which looks public from inside
         "192.88.99.0/24",  # 6to4 relays (RFC 7526)
         "64:ff9b::/96",  # NAT64 carries an IPv4 address (RFC 6052)

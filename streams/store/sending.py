@@ -21,14 +21,14 @@ from streams.store.notifications import SOURCE
 LEASE = timedelta(seconds=30)
 """Longer than any attempt may take; who dies with a claim is followed by another after it."""
 AT_A_TIME = 4
-"""Messages of one channel that are on their way; of one that fails, one."""
+"""Messages of one channel that are on their way; of one that is new or fails, one."""
 
 _CLAIM = """
     WITH picked AS (
         SELECT id FROM channels
          WHERE due_at <= statement_timestamp()
            AND (claimed_until IS NULL OR claimed_until <= statement_timestamp())
-           AND kind = $1 AND (failing_since IS NOT NULL) = $2
+           AND kind = $1 AND works = $2
          ORDER BY due_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
     ), claimed AS (
         UPDATE channels SET claimed_until = clock_timestamp() + $4, claim = $5
@@ -40,7 +40,7 @@ _CLAIM = """
              WHERE channel_id = claimed.id AND state = 'waiting'
                AND due_at <= statement_timestamp()
              ORDER BY due_at, id
-             LIMIT CASE WHEN claimed.failing_since IS NULL THEN $6 ELSE 1 END
+             LIMIT CASE WHEN claimed.works THEN $6 ELSE 1 END
         ) AS first
     ), tried AS (
         UPDATE deliveries
@@ -93,8 +93,11 @@ _SETTLE = f"""
         RETURNING *
     ), marked AS (
         UPDATE channels
-           SET failing_since = CASE WHEN $10 THEN NULL ELSE clock_timestamp() END
-         WHERE id = (SELECT channel_id FROM settled) AND (failing_since IS NULL) = NOT $10
+           SET works = $10,
+               failing_since = CASE WHEN $10 THEN NULL
+                                    ELSE coalesce(failing_since, clock_timestamp()) END
+         WHERE id = (SELECT channel_id FROM settled)
+           AND (works <> $10 OR (failing_since IS NULL) <> $10)
     ), {_LOG}
     SELECT state FROM settled"""
 
@@ -168,14 +171,14 @@ class Claim:
 
 
 async def claim_channels(
-    database: Database, kind: str, channels_max: int, *, failing: bool
+    database: Database, kind: str, channels_max: int, *, working: bool
 ) -> Sequence[Claim]:
     """Claim channels that are due, those that wait longest first; the attempts count from now on.
 
-    Those of which nothing has arrived lately are asked for by `failing`, and only they are given.
+    Either those are given in which the last attempt arrived, or the others.
     """
     claim = uuid4()
-    rows = await database.fetch(_CLAIM, kind, failing, channels_max, LEASE, claim, AT_A_TIME)
+    rows = await database.fetch(_CLAIM, kind, working, channels_max, LEASE, claim, AT_A_TIME)
     return [
         Claim(claim, channel_id, [_parcel(row) for row in own if row["delivery_id"] is not None])
         for channel_id, own in groupby(rows, lambda row: row["channel_id"])

@@ -68,7 +68,7 @@ async def test_each_delivery_arrives_at_a_receiver_that_fails_three_times_in_ten
     dice = random.Random(7)
     async with (
         receiving(lambda _: (500 if dice.random() < 0.3 else 204, {})) as receiver,
-        world.sending(),
+        world.sending(pace=0.000_1),
     ):
         hooked = await world.hook(receiver.url)
         await world.remind(*(reminder(hooked.user_id, f"task {n}") for n in range(60)))
