@@ -75,7 +75,6 @@ class WorkerApp(faust.App):
         self._assigned: frozenset[int] = frozenset()
         self._wake = asyncio.Event()
         self.on_partitions_assigned.connect(self._note_assignment)
-        self.on_partitions_revoked.connect(self._note_revocation)
         self._beside_trouble = Trouble()
         self._partition_count = 0
         if worker.beside is not None:
@@ -152,10 +151,6 @@ class WorkerApp(faust.App):
         self._assigned = frozenset(numbers)
         self._wake.set()
         self._joined.set()
-
-    async def _note_revocation(self, *_: Any, **__: Any) -> None:
-        self._assigned = frozenset()
-        self._wake.set()
 
     async def _work_beside(self) -> None:
         """Run what the worker does beside its topic, from when the group has let it in."""

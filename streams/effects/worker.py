@@ -29,8 +29,8 @@ class Post:
     """Its own, shown as `beside` in readiness; `trouble.stopping` is set when the process stops."""
     partition_count: int
     partitions: Callable[[], frozenset[int]]
-    """Those of the topic that this worker has now; another object after each sharing out, and none
-    in the midst of it."""
+    """Those of the topic that this worker was given; another object after each sharing out. In the
+    midst of one, which lasts for seconds after a worker has died, they are those of before."""
     wake: asyncio.Event
     """Set when `partitions` may give another object, and when the process stops. The worker may set
     it too; whoever waits for it clears it first."""

@@ -56,6 +56,11 @@ DELIVERIES = Counter(
     ["channel", "outcome"],
 )
 
+RECURRENCE_STEPS = Counter(
+    "taskflow_recurrence_steps_total",
+    "Successors of recurring tasks that were looked at, by what was decided.",
+    ["verdict"],
+)
 REMINDERS_FIRED = Counter("taskflow_reminders_fired_total", "Reminders fired.", ["late"])
 REMINDERS_LATENESS = Histogram(
     "taskflow_reminders_lateness_seconds",
