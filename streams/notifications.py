@@ -112,12 +112,15 @@ async def beside(post: Post) -> None:
             for kind, send in senders.items()
             for lane in make_lanes(database, bell, kind, send)
         ]
-        running = [tasks.create_task(lane.run()) for lane in lanes]
-        running.append(tasks.create_task(_wake(lanes, bell.ring)))
-        running.append(tasks.create_task(_prune(database)))
+        for lane in lanes:
+            tasks.create_task(lane.run())
+        waking = tasks.create_task(_wake(lanes, bell.ring))
+        pruning = tasks.create_task(_prune(database))
         await post.trouble.stopping.wait()
-        for task in running:
-            task.cancel()
+        waking.cancel()
+        pruning.cancel()
+        for lane in lanes:
+            lane.stop()
 
 
 async def _wake(lanes: Sequence[Lane], ring: Callable[[], None]) -> None:

@@ -21,6 +21,8 @@ from streams.store.sending import Claim, Parcel, claim_channels, release, settle
 
 LOOK_S, LOOK_S_MIN = 1.0, 0.1
 """How late a retry may begin, and what another process has queued."""
+DRAIN_S_MAX = 3.0
+"""Below what a worker has to end in."""
 STORE_PAUSE_S = 0.5
 STORE_TRIES_MAX = 6
 """For one outcome; then its claim runs out, and the attempt counts as one that may have arrived."""
@@ -46,11 +48,16 @@ class Lane:
     beside: "Lane | None" = None
     """The other lane of this kind, to which a channel goes when it begins to work, or ends to."""
     _busy: set["asyncio.Task[None]"] = field(default_factory=set)
+    _stopping: bool = False
 
     async def run(self) -> None:
-        """Serve until cancelled; attempts that are in progress then are cut off."""
+        """Serve until `stop`, or until cancelled.
+
+        What is in progress then may end within `DRAIN_S_MAX`, and is cut off after that: its claim
+        runs out, and its row says that the message may have arrived.
+        """
         async with asyncio.TaskGroup() as tasks:
-            while True:
+            while not self._stopping:
                 self.wake.clear()
                 for claim in await self._claims():
                     task = tasks.create_task(self._serve(claim))
@@ -59,6 +66,15 @@ class Lane:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(max(LOOK_S * self.pace, LOOK_S_MIN)):
                         await self.wake.wait()
+            if self._busy:
+                await asyncio.wait(self._busy, timeout=DRAIN_S_MAX)
+            for task in self._busy:
+                task.cancel()
+
+    def stop(self) -> None:
+        """Claim nothing more, and let `run` end soon."""
+        self._stopping = True
+        self.wake.set()
 
     async def _claims(self) -> list[Claim]:
         free = self.places - len(self._busy)

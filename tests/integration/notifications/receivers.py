@@ -48,12 +48,16 @@ class Receiver:
     """Those that were answered with 2xx."""
     port: int = 0
     url: str = ""
+    pause: asyncio.Event | None = None
+    """What an answer waits for, if anything."""
 
     async def handle(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         got = Request(headers, await request.read(), monotonic())
         self.requests.append(got)
         answer = self.answer(len(self.requests))
+        if self.pause is not None:
+            await self.pause.wait()
         if answer is None:
             await asyncio.Event().wait()
             raise AssertionError

@@ -12,6 +12,7 @@ from streams.channels.lane import PLACES
 from streams.domain.deliveries import Failed, Sent, Verdict
 from streams.domain.messages import Message
 from streams.store import sending as sending_module
+from streams.store.notifications import prune
 from streams.store.sending import Claim, claim_channels, release, settle
 from tests.integration.notifications.receivers import Receiver, receiving
 from tests.integration.notifications.sending_world import Hooked, World, reminder
@@ -225,8 +226,47 @@ async def test_several_senders_share_the_channels_and_none_sends_twice(world: Wo
     assert not [item for item in done if item.maybe_repeated]
 
 
-async def test_an_outcome_waits_for_a_database_that_is_away(world: World) -> None:
-    """A failed write of an outcome is tried again, and is there once."""
+async def test_a_sender_that_is_asked_to_stop_ends_what_it_has_begun(world: World) -> None:
+    """Nothing stays claimed, and nothing is told as a possible repeat."""
+    slow = asyncio.Event()
+    async with receiving() as receiver, world.sending() as lanes:
+        receiver.pause = slow
+        hooked = await world.hook(receiver.url)
+        await world.remind(reminder(hooked.user_id), reminder(hooked.user_id))
+
+        async def begun() -> bool:
+            return bool(receiver.requests)
+
+        await eventually(begun, 10, "an attempt has begun")
+        for lane in lanes:
+            lane.stop()
+        slow.set()
+
+        async def ended() -> bool:
+            row = await world.database.fetchrow("SELECT claim FROM channels")
+            return row is not None and row["claim"] is None
+
+        await eventually(ended, 5, "the channel is let go")
+    deliveries = await world.deliveries(hooked)
+    assert sorted(item.state for item in deliveries) == ["sent", "waiting"]
+    assert not [item for item in deliveries if item.maybe_repeated]
+
+
+async def test_what_is_old_is_forgotten_but_not_what_still_waits(world: World) -> None:
+    hooked = await world.hook("http://127.0.0.1:9/")
+    await world.remind(*(reminder(hooked.user_id) for _ in range(3)))
+    await settled_claim(world)
+    for table in ("notifications", "deliveries"):
+        await world.database.fetch(f"UPDATE {table} SET created_at = now() - interval '91 days'")
+    await world.remind(reminder(hooked.user_id))
+    assert await prune(world.database) == 4
+    assert await prune(world.database) == 0
+    assert len(await world.notifications(hooked.user_id)) == 1
+    assert [item.state for item in await world.deliveries(hooked)] == ["waiting"] * 3
+
+
+async def test_an_outcome_is_written_once_though_its_writer_cannot_know(world: World) -> None:
+    """Whose connection broke tries again, and there is one event."""
     hooked = await world.hook("http://127.0.0.1:9/")
     await world.remind(reminder(hooked.user_id))
     (claim,) = await claim_channels(world.database, "webhook", 10, working=False)
