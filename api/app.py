@@ -10,7 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api import accounts, audit, channels, machines, notifications, tasks, verification
+from api import (
+    accounts,
+    audit,
+    channels,
+    machines,
+    notifications,
+    occurrences,
+    reminders,
+    tasks,
+    verification,
+)
 from api.browsers import Browsers
 from api.passwords import Passwords
 from api.problems import (
@@ -49,6 +59,15 @@ ROUTES = [
     Route(_TASK, tasks.delete, methods=["DELETE"]),
     Route(_TASK + "/complete", tasks.complete, methods=["POST", "PATCH"]),
     Route(_TASK + "/reopen", tasks.reopen, methods=["POST", "PATCH"]),
+    Route(_TASK + "/occurrences", occurrences.list_all, methods=["GET"]),
+    Route(_TASK + "/skip", occurrences.skip, methods=["POST"]),
+    Route(_TASK + "/end-series", occurrences.end_series, methods=["POST"]),
+    Route(_TASK + "/reminders", reminders.list_all, methods=["GET"]),
+    Route(_TASK + "/reminders", reminders.create, methods=["POST"]),
+    Route(_TASK + "/reminders/{reminder_id}", reminders.delete, methods=["DELETE"]),
+    Route(_TASK + "/reminders/{reminder_id}/snooze", reminders.snooze, methods=["POST"]),
+    Route("/api/{user_id}/reminder-settings", reminders.read_settings, methods=["GET"]),
+    Route("/api/{user_id}/reminder-settings", reminders.patch_settings, methods=["PATCH"]),
     Route("/api/{user_id}/audit", audit.list_all, methods=["GET"]),
     Route(_NOTIFICATIONS, notifications.list_all, methods=["GET"]),
     Route(_NOTIFICATIONS + "/unread", notifications.unread, methods=["GET"]),

@@ -25,7 +25,9 @@ from schemas.notifications import (
     Verified,
     VerifyBody,
 )
+from schemas.occurrences import Occurrence
 from schemas.problems import ProblemBody
+from schemas.reminders import Reminder, ReminderCreate, ReminderSettings, Snooze
 from schemas.tasks import Task, TaskFields
 from schemas.tokens import Claims
 
@@ -48,6 +50,11 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
         "task-create": Shape(TaskFields, _TAKEN),
         "task-put": Shape(TaskPut, _TAKEN),
         "task-patch": Shape(TaskPatch, _TAKEN),
+        "occurrence": Shape(Occurrence, _GIVEN),
+        "reminder": Shape(Reminder, _GIVEN),
+        "reminder-create": Shape(ReminderCreate, _TAKEN),
+        "reminder-snooze": Shape(Snooze, _TAKEN),
+        "reminder-settings": Shape(ReminderSettings, _TAKEN),
         "register": Shape(RegisterBody, _TAKEN),
         "login": Shape(LoginBody, _TAKEN),
         "user": Shape(User, _GIVEN),
