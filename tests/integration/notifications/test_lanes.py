@@ -128,9 +128,20 @@ async def test_what_is_queued_while_a_channel_is_let_go_is_not_forgotten(world: 
     hooked = await world.hook("http://127.0.0.1:9/")
     await world.remind(reminder(hooked.user_id))
     claim = await settled_claim(world)
-    for _ in range(20):
-        await asyncio.gather(world.remind(reminder(hooked.user_id)), release(world.database, claim))
-        claim = await settled_claim(world)
+
+    async def waits() -> bool:
+        row = await world.database.fetchrow(
+            "SELECT count(*) AS n FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return row is not None and row["n"] == 1
+
+    async with world.database.transaction() as session:
+        await world.worker.apply(session, [reminder(hooked.user_id)])
+        releasing = asyncio.create_task(release(world.database, claim))
+        await eventually(waits, 3, "the release waits for the lock")
+    await releasing
+    claim = await settled_claim(world)
     await release(world.database, claim)
     row = await world.database.fetchrow("SELECT due_at, claimed_until, claim FROM channels")
     assert row is not None
