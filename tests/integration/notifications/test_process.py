@@ -4,15 +4,19 @@ import asyncio
 import random
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
+import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from schemas import codec
 from schemas.settings import Settings
 from schemas.topics import REMINDERS, TASK_UPDATES
 from streams.transport.interface import Message, Transport
+from tests.chaos.workload import register
 from tests.integration.notifications.receivers import receiving
 from tests.integration.notifications.sending_world import KEYS, Hooked, World, reminder_bytes
 from tests.stack import Child, Stack
@@ -86,6 +90,49 @@ async def test_a_reminder_in_the_log_reaches_its_receiver_and_its_outcome_the_lo
         assert await worker.end() == 0
     assert (delivery.state, delivery.attempts) == ("sent", 1)
     assert told_channels == ["in-app", "webhook"]
+
+
+@pytest.mark.usefixtures("transport")
+async def test_a_reminder_set_over_http_reaches_a_webhook_and_a_socket_at_its_instant(
+    stack: Stack, world: World
+) -> None:
+    """Through every process there is: api, relay, reminders, notifications, gateway."""
+    for name in ("api", "relay", "reminders", "gateway"):
+        stack.add(name)
+    add_worker(stack)
+    async with (
+        receiving() as receiver,
+        stack.running(),
+        httpx.AsyncClient(base_url=stack.api_url, trust_env=False) as client,
+    ):
+        account = await register(client, "ada")
+        hooked = await world.hook(receiver.url, account.id)
+        bearer = {"Authorization": f"Bearer {account.token}"}
+        async with connect(stack.ws_url, additional_headers=bearer) as socket:
+            await socket.recv()
+            due_at = datetime.now(UTC) + timedelta(seconds=2)
+            answer = await client.post(
+                f"/api/{account.id}/tasks",
+                json={"title": "Pay rent", "remind_at": due_at.isoformat()},
+                headers=bearer,
+            )
+            assert answer.status_code == 201, answer.text
+            (delivery,) = await world.settled(hooked, 1)
+            seen: list[str] = []
+            async with asyncio.timeout(10):
+                while seen.count("taskflow.notification.sent") < 2:
+                    seen.append(codec.decode(await socket.recv())["event"]["type"])
+        listed = await client.get(f"/api/{account.id}/notifications", headers=bearer)
+    assert delivery.done_at is not None
+    assert delivery.created_at >= due_at
+    late_ms = (delivery.done_at - due_at).total_seconds() * 1000
+    print(f"\nfrom the instant of the reminder to the receiver's answer: {late_ms:.0f} ms")
+    (notification,) = listed.json()["items"]
+    assert notification["title"] == "Reminder: Pay rent"
+    assert notification["deliveries"][0]["state"] == "sent"
+    assert seen[:2] == ["taskflow.task.created", "taskflow.reminder.due"]
+    event = codec.decode(receiver.requests[0].body)
+    assert event["data"]["task"]["id"] == answer.json()["id"]
 
 
 @pytest.mark.long
