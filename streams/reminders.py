@@ -47,8 +47,9 @@ from streams.store.reminders import (
 )
 
 WINDOW = timedelta(seconds=120)
-REFILL_S = 30.0
+LOOK_AHEAD_S = 30.0
 SWEEP_S = 1.0
+SWEEP_PAGES = 5
 OVERDUE = timedelta(seconds=1)
 """What the sweep finds overdue by less may have its event still on the way."""
 ORPHANED = timedelta(seconds=2), timedelta(seconds=60)
@@ -56,7 +57,7 @@ ORPHANED = timedelta(seconds=2), timedelta(seconds=60)
 partitions move only when the group notices. After a downtime of all, each fires its own in order.
 """
 HELD_MAX = 20_000
-"""So many are read ahead, about 10 MB; those behind them are read when half of them have fired."""
+"""So many are read ahead, about 10 MB; those behind them are read as they fire."""
 PAGE_ROWS = 2_000
 BATCH_ROWS = 500
 SHOWN_MAX = 100
@@ -78,7 +79,9 @@ class Reminders:
     """Up to here all that was planned has been read."""
     _until: datetime = START.fires_at
     """Before this, what an event says is held too."""
-    _refill_at: float = 0.0
+    _goal: datetime = START.fires_at
+    """Up to here all is to be read."""
+    _look_ahead_at: float = 0.0
     _sweep_at: float = 0.0
     _seen: OrderedDict[UUID, int] = field(default_factory=OrderedDict)
     """The newest version of the last tasks whose events were consumed."""
@@ -120,14 +123,16 @@ class Reminders:
         post.wake.clear()
         if post.partitions() is not self._partitions or len(self.window) > 2 * HELD_MAX:
             self._begin_anew(post.partitions())
-        if self._needs_refill():
-            await self._refill(post.database)
+        if self._look_ahead_at <= self.clock.own_clock():
+            await self._look_ahead(post.database)
+        if self._can_read():
+            await self._read_page(post.database)
         if due := self.window.take_due(self.clock.now(), BATCH_ROWS):
             await self._fire(post.database, due)
             bell.ring()
         elif self._sweep_at <= self.clock.own_clock():
             await self._sweep(post.database)
-        else:
+        elif not self._can_read():
             await self._sleep(post.wake)
 
     def _begin_anew(self, partitions: frozenset[int]) -> None:
@@ -135,42 +140,41 @@ class Reminders:
         self._partitions = partitions
         self.window.clear()
         self._seen.clear()
-        self._mark, self._until = START, START.fires_at
-        self._refill_at = self.clock.own_clock()
-        self._sweep_at = self._refill_at + SWEEP_S
+        self._mark, self._until, self._goal = START, START.fires_at, START.fires_at
+        self._look_ahead_at = self.clock.own_clock()
+        self._sweep_at = self._look_ahead_at + SWEEP_S
 
-    def _needs_refill(self) -> bool:
-        if self._refill_at <= self.clock.own_clock():
-            return True
-        is_cut_short = self._mark.id != START.id
-        return is_cut_short and len(self.window) < HELD_MAX // 2
-
-    async def _refill(self, database: Database) -> None:
+    async def _look_ahead(self, database: Database) -> None:
+        """Set the instant up to which everything is to be held from now on."""
         await self.clock.measure(database)
-        self._refill_at = self.clock.own_clock() + REFILL_S
-        if not self._partitions:
-            return
-        # Before the reading: what is committed behind the reader's back comes by its event.
-        self._until = max(self._until, self.clock.now() + WINDOW)
-        until = self._until
-        while len(self.window) < HELD_MAX:
-            page = await planned_after(database, self._mark, until, PAGE_ROWS)
-            for planned in page:
-                self._hold(planned)
-            if len(page) < PAGE_ROWS:
-                self._mark = Mark(until, START.id)
-                break
-            self._mark = Mark(page[-1].fires_at, page[-1].id)
-        else:
-            self._until = self._mark.fires_at
+        self._look_ahead_at = self.clock.own_clock() + LOOK_AHEAD_S
+        if self._partitions:
+            self._goal = max(self._goal, self.clock.now() + WINDOW)
         REMINDERS_HELD.set(len(self.window))
+
+    def _can_read(self) -> bool:
+        return self._mark.fires_at < self._goal and len(self.window) < HELD_MAX
+
+    async def _read_page(self, database: Database) -> None:
+        """Read on by one page: what is due meanwhile does not wait for all of them."""
+        # Before the reading: what is committed behind the reader's back comes by its event.
+        self._until = self._goal
+        page = await planned_after(database, self._mark, self._goal, PAGE_ROWS)
+        for planned in page:
+            self._hold(planned)
+        if len(page) < PAGE_ROWS:
+            self._mark = Mark(self._goal, START.id)
+        else:
+            self._mark = Mark(page[-1].fires_at, page[-1].id)
+        if not self._can_read():
+            self._until = self._mark.fires_at
 
     async def _sweep(self, database: Database) -> None:
         """Find by the index what should have been held and was not, and what others have left."""
         self._found.clear()
         self._sweep_at = self.clock.own_clock() + SWEEP_S
         now, mark = self.clock.now(), START
-        while self._partitions and mark < self._mark:
+        for _ in range(SWEEP_PAGES):
             page = await planned_after(database, mark, now - OVERDUE, PAGE_ROWS)
             for planned in page:
                 if not self.window.holds(planned):
@@ -218,7 +222,7 @@ class Reminders:
     async def _sleep(self, wake: asyncio.Event) -> None:
         """Wait until something falls due, or is to be looked at."""
         now = self.clock.own_clock()
-        pause_s = min(self._refill_at, self._sweep_at) - now
+        pause_s = min(self._look_ahead_at, self._sweep_at) - now
         if (at := self.window.next_at()) is not None:
             pause_s = min(pause_s, (at - self.clock.now()).total_seconds())
         with suppress(TimeoutError):

@@ -75,12 +75,17 @@ def spread(begin: datetime, count: int, over: timedelta) -> Sequence[datetime]:
     return [begin + over * n / count for n in range(count)]
 
 
+async def count_fired(database: Database) -> int:
+    row = await database.fetchrow("SELECT count(*) AS n FROM reminder_firings")
+    assert row is not None
+    return int(row["n"])
+
+
 async def all_fired(database: Database, count: int, limit_s: float) -> Sequence[Row]:
     """Wait until so many have fired; give the ledger in the order of firing."""
 
     async def done() -> bool:
-        row = await database.fetchrow("SELECT count(*) AS n FROM reminder_firings")
-        return row is not None and int(row["n"]) >= count
+        return await count_fired(database) >= count
 
     await eventually(done, limit_s, f"{count} reminders have fired")
     return await database.fetch(_LEDGER)

@@ -153,9 +153,8 @@ class WorkerApp(faust.App):
         self._joined.set()
 
     async def _work_beside(self) -> None:
-        """Run what the worker does beside its topic, from when the group has let it in."""
-        await self.wait(self._joined)
-        if self._worker.beside is None or self.should_stop:
+        """Run what the worker does beside its topic; it has no partitions yet."""
+        if self._worker.beside is None:
             return
         post = Post(
             settings=self._settings,

@@ -21,7 +21,7 @@ nothing of a user's in it, and lets the store's errors pass.
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What a worker works with beside its topic, from when its group has let it in."""
+    """What a worker works with beside its topic, from its start on."""
 
     settings: Settings
     database: Database
@@ -29,7 +29,8 @@ class Post:
     """Its own, shown as `beside` in readiness; `trouble.stopping` is set when the process stops."""
     partition_count: int
     partitions: Callable[[], frozenset[int]]
-    """Those of the topic that this worker was given; another object after each sharing out. In the
+    """Those of the topic that this worker was given; another object after each sharing out. None
+    before the first, which may take seconds after a worker has died without saying so. In the
     midst of one, which lasts for seconds after a worker has died, they are those of before."""
     wake: asyncio.Event
     """Set when `partitions` may give another object, and when the process stops. The worker may set

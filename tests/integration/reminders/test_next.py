@@ -5,9 +5,11 @@ import json
 import sys
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
+from schemas.ids import new_id
 from schemas.settings import Settings
 from streams.store.database import Database
 from streams.store.reminders import fire
@@ -28,7 +30,11 @@ async def next_of(settings: Settings, folder: Path, *options: str) -> str:
 
 
 async def test_what_fires_next_comes_first_and_what_does_not_says_why(
-    settings: Settings, tmp_path: Path, database: Database, user: UUID
+    settings: Settings,
+    tmp_path: Path,
+    database: Database,
+    user: UUID,
+    worker_module: ModuleType,
 ) -> None:
     """As text and as JSON; another user's are not shown."""
     now = await database_now(database)
@@ -49,7 +55,9 @@ async def test_what_fires_next_comes_first_and_what_does_not_says_why(
     assert reasons[sooner].startswith("fires in 86")
     assert reasons[done] == "does not fire: the task is completed"
     assert reasons[fired].startswith("fired 0.")
-    text = await next_of(settings, tmp_path, "--user", str(user))
+    show = worker_module.show_next
+    text = await show(database, str(user), as_json=False)
     assert len(text.splitlines()) == 4
     assert str(sooner) in text.splitlines()[0]
-    assert "no user id" in await next_of(settings, tmp_path, "--user", "x")
+    assert "no user id" in await show(database, "x", as_json=False)
+    assert "no reminders" in await show(database, str(new_id()), as_json=False)

@@ -75,10 +75,7 @@ async def tell(worker: "Reminders", database: Database) -> None:
 
 
 async def has_read(worker: "Reminders") -> None:
-    async def read() -> bool:
-        return worker._mark.fires_at.year > 1
-
-    await eventually(read, 5, "the window is read")
+    await eventually(lambda: _has_read_all(worker), 5, "the window is read")
 
 
 async def soon(database: Database, milliseconds: float) -> datetime:
