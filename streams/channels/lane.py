@@ -7,7 +7,7 @@ them, and a mail server that is away holds up no webhook.
 import asyncio
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -25,7 +25,8 @@ DRAIN_S_MAX = 3.0
 """Below what a worker has to end in."""
 STORE_PAUSE_S = 0.5
 STORE_TRIES_MAX = 6
-"""For one outcome; then its claim runs out, and the attempt counts as one that may have arrived."""
+"""For one write, some ten seconds; then its claim runs out, and the attempt counts as one that may
+have arrived."""
 
 PLACES = {"webhook": (64, 32), "email": (8, 4), "account": (4, 4)}
 """Channels that are served at a time: of those that work, and of those that are new or fail."""
@@ -88,10 +89,7 @@ class Lane:
 
     async def _serve(self, claim: Claim) -> None:
         await asyncio.gather(*(self._attempt(parcel) for parcel in claim.parcels))
-        try:
-            await release(self.database, claim)
-        except StoreError as error:
-            _log.warning("a channel stays claimed until that runs out: %s", error)
+        await _insist(lambda: release(self.database, claim))
         for lane in (self, self.beside):
             if lane is not None:
                 lane.wake.set()
@@ -101,13 +99,7 @@ class Lane:
         verdict = judge(outcome, parcel.attempts, parcel.failing_for, random.random(), self.pace)  # noqa: S311 - jitter
         off = off_message(parcel.name, outcome.error if isinstance(outcome, Failed) else "")
         DELIVERIES.labels(self.kind, verdict.state).inc()
-        for pause_s in _pauses():
-            try:
-                await settle(self.database, parcel, outcome, verdict, off)
-                break
-            except StoreError as error:
-                _log.warning("an outcome waits for the database: %s", error)
-                await asyncio.sleep(pause_s)
+        await _insist(lambda: settle(self.database, parcel, outcome, verdict, off))
         self.bell.ring()
 
     async def _outcome(self, parcel: Parcel) -> Outcome:
@@ -123,9 +115,17 @@ class Lane:
             return Failed("a fault of the server's own", maybe_arrived=True)
 
 
-def _pauses() -> Iterator[float]:
+async def _insist(write: Callable[[], Awaitable[object]]) -> None:
+    """Write, again while the database is away; what may have been written is written once."""
     for number in range(STORE_TRIES_MAX):
-        yield STORE_PAUSE_S * (number + 1)
+        try:
+            await write()
+        except StoreError as error:
+            _log.warning("an outcome waits for the database: %s", error)
+            await asyncio.sleep(STORE_PAUSE_S * (number + 1))
+        else:
+            return
+    _log.error("an outcome was not written: its claim runs out, and it is tried again")
 
 
 def make_lanes(

@@ -2,20 +2,24 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 from time import monotonic
 
 import pytest
 
+from schemas.notifications import Delivery
 from streams.channels import client as client_module
 from streams.channels.lane import PLACES
 from streams.domain.deliveries import Failed, Sent, Verdict
 from streams.domain.messages import Message
 from streams.store import sending as sending_module
+from streams.store.database import StoreError
 from streams.store.notifications import prune
 from streams.store.sending import Claim, claim_channels, release, settle
 from tests.integration.notifications.receivers import Receiver, receiving
 from tests.integration.notifications.sending_world import Hooked, World, reminder
+from tests.servers import Servers
 from tests.waiting import eventually
 
 OFF = Message("Switched off", "because")
@@ -235,6 +239,49 @@ async def test_several_senders_share_the_channels_and_none_sends_twice(world: Wo
     assert len(receiver.taken) == len({request.key for request in receiver.taken}) == 80
     assert sum(item.attempts for item in done) == len(receiver.requests)
     assert not [item for item in done if item.maybe_repeated]
+
+
+async def test_a_database_that_is_killed_in_the_midst_loses_no_outcome(
+    world: World, servers: Servers
+) -> None:
+    """What was sent is written when it is back; nothing is sent again without being marked."""
+    async with receiving() as receiver, world.sending():
+        hooked = [await world.hook(receiver.url) for _ in range(4)]
+        await world.remind(*(reminder(one.user_id) for one in hooked for _ in range(40)))
+
+        async def begun() -> bool:
+            return len(receiver.requests) >= 10
+
+        await eventually(begun, 10, "sending has begun")
+        await asyncio.to_thread(servers.postgres.kill)
+        assert len(receiver.requests) < 160
+        await asyncio.to_thread(servers.postgres.start)
+        done = [item for one in hooked for item in await settled_again(world, one, 40)]
+    taken = [request.key for request in receiver.taken]
+    assert set(taken) == {str(item.id) for item in done}
+    marked = {str(item.id) for item in done if item.maybe_repeated}
+    assert {key for key in taken if taken.count(key) > 1} <= marked
+    told = [
+        data["notification_id"]
+        for one in hooked
+        for data in await world.events(one.user_id, "taskflow.notification.sent")
+        if data["channel"] == "webhook"
+    ]
+    assert len(told) == len(set(told)) == 160
+
+
+async def settled_again(world: World, hooked: Hooked, count: int) -> Sequence[Delivery]:
+    """Wait for a channel's outcomes over a database that may not answer at first."""
+
+    async def answers() -> bool:
+        try:
+            await world.database.check()
+        except StoreError:
+            return False
+        return True
+
+    await eventually(answers, 10, "the database answers")
+    return await world.settled(hooked, count, 60)
 
 
 async def test_a_sender_that_is_asked_to_stop_ends_what_it_has_begun(world: World) -> None:
