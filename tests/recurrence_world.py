@@ -1,6 +1,7 @@
 """Users with recurring tasks, and the recurrence worker's effects, without Kafka between them."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ from streams.store.database import Database
 from streams.store.outbox import unsent_rows
 from streams.store.tasks import Origin, find_task, insert_task, update_task
 from streams.transport.interface import Record
+from tests.dying import KilledError, dying
 
 ROWS_MAX = 100_000
 
@@ -90,6 +92,13 @@ class RecurrenceWorld:
         wanted = await self.publish() if events is None else events
         async with self.database.transaction() as session:
             await self.apply(session, wanted)
+
+    async def die(self, events: Sequence[Event], statements: int) -> None:
+        """Apply events in a transaction that dies after so many statements, or before its end."""
+        with suppress(KilledError):
+            async with self.database.transaction() as session:
+                await self.apply(dying(session, statements), events)
+                raise KilledError
 
     async def settle(self) -> None:
         """Publish and apply until nothing new comes."""
