@@ -52,10 +52,11 @@ SWEEP_S = 1.0
 SWEEP_PAGES = 5
 OVERDUE = timedelta(seconds=1)
 """What the sweep finds overdue by less may have its event still on the way."""
-ORPHANED = timedelta(seconds=2), timedelta(seconds=60)
+ORPHANED = timedelta(seconds=2)
 """What is another worker's and overdue by this is fired here, since that one may be dead, and its
-partitions move only when the group notices. After a downtime of all, each fires its own in order.
-"""
+partitions move only when the group notices."""
+DOWNTIME = timedelta(seconds=60)
+"""While something is overdue by more, all were away: each fires its own then, in order."""
 HELD_MAX = 20_000
 """So many are read ahead, about 10 MB; those behind them are read as they fire."""
 PAGE_ROWS = 2_000
@@ -173,24 +174,23 @@ class Reminders:
         """Find by the index what should have been held and was not, and what others have left."""
         self._found.clear()
         self._sweep_at = self.clock.own_clock() + SWEEP_S
-        now, mark = self.clock.now(), START
+        now, mark, may_be_orphans = self.clock.now(), START, True
         for _ in range(SWEEP_PAGES):
             page = await planned_after(database, mark, now - OVERDUE, PAGE_ROWS)
             for planned in page:
-                if not self.window.holds(planned):
-                    self._take_in(planned, now)
+                may_be_orphans = may_be_orphans and planned.fires_at > now - DOWNTIME
+                if self._is_missing(planned):
+                    self._found[planned.id] = planned
+                    self.window.put(planned)
+                elif may_be_orphans and planned.fires_at < now - ORPHANED:
+                    self.window.put(planned)
             if len(page) < PAGE_ROWS:
                 break
             mark = Mark(page[-1].fires_at, page[-1].id)
 
-    def _take_in(self, planned: Planned, now: datetime) -> None:
-        soonest, latest = ORPHANED
-        if not self._owns(planned):
-            if soonest <= now - planned.fires_at <= latest:
-                self.window.put(planned)
-        elif Mark(planned.fires_at, planned.id) <= self._mark:
-            self._found[planned.id] = planned
-            self.window.put(planned)
+    def _is_missing(self, planned: Planned) -> bool:
+        was_read = Mark(planned.fires_at, planned.id) <= self._mark
+        return was_read and self._owns(planned) and not self.window.holds(planned)
 
     async def _fire(self, database: Database, due: Sequence[Planned]) -> None:
         try:

@@ -56,7 +56,7 @@ class Window:
 
     def take_due(self, now: datetime, limit: int) -> Sequence[Planned]:
         """Take out what is to be tried by now, in the order of the instants, at most `limit`."""
-        due = []
+        due: list[Planned] = []
         while len(due) < limit and (at := self.next_at()) is not None and at <= now:
             _, reminder_id = heappop(self._heap)
             due.append(self._planned.pop(reminder_id)[1])

@@ -25,7 +25,7 @@ from schemas.settings import MissingSettingError, Settings, load_settings
 from streams.effects.faust_settings import configuration
 from streams.effects.processor import PAGE, Processor
 from streams.effects.retrying import StoppingError, Trouble
-from streams.effects.worker import Post, Worker
+from streams.effects.worker import Beside, Post, Worker
 from streams.observability.health import Health
 from streams.observability.health_port import health_port
 from streams.store.database import open_database
@@ -77,8 +77,6 @@ class WorkerApp(faust.App):
         self.on_partitions_assigned.connect(self._note_assignment)
         self._beside_trouble = Trouble()
         self._partition_count = 0
-        if worker.beside is not None:
-            self.task(self._work_beside)
 
     @property
     def processor(self) -> Processor:
@@ -108,6 +106,9 @@ class WorkerApp(faust.App):
             await self._wait_for_topic()
         except StoppingError:
             return  # Faust starts nothing more of an app that was stopped meanwhile.
+        if self._worker.beside is not None:
+            # As a task of Faust's it would wait for the first sharing out of the partitions.
+            self.add_future(self._work_beside(self._worker.beside))
         await super().on_start()
 
     async def on_stop(self) -> None:
@@ -152,10 +153,8 @@ class WorkerApp(faust.App):
         self._wake.set()
         self._joined.set()
 
-    async def _work_beside(self) -> None:
+    async def _work_beside(self, beside: Beside) -> None:
         """Run what the worker does beside its topic; it has no partitions yet."""
-        if self._worker.beside is None:
-            return
         post = Post(
             settings=self._settings,
             database=self.processor.database,
@@ -165,7 +164,7 @@ class WorkerApp(faust.App):
             wake=self._wake,
         )
         try:
-            await self._worker.beside(post)
+            await beside(post)
         except StoppingError:
             return
 
