@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from schemas.events import Actor, ActorKind, Envelope, TaskChange, TaskEventType
 from schemas.ids import parse_id
+from schemas.tasks import Task
 from schemas.topics import TASK_EVENTS
 from streams.domain.explaining import explain_task
 from streams.domain.succession import Link, Step, Verdict, known_of, reconcile, wanted_id
@@ -25,6 +26,7 @@ from streams.effects.worker import Post, Worker
 from streams.observability.metrics import RECURRENCE_STEPS
 from streams.store.bell import Bell, open_bell
 from streams.store.database import Database, Session
+from streams.store.inherited import Heir, inherit_reminders
 from streams.store.succession import (
     Held,
     NewLink,
@@ -85,8 +87,7 @@ class Recurrence:
             for step in self._decide(held.get(task_id), told, held, links)
         ]
         await hold_tags(session, [pair for told, step in steps for pair in _tags(told, step)])
-        written = [await _write(session, told, step) for told, step in steps]
-        await record_links(session, [new for new in written if new is not None])
+        await _write_all(session, steps, held)
 
     async def keep_bell(self, post: Post) -> None:
         """Ring for the relay after what is written, until the process stops."""
@@ -146,27 +147,44 @@ def _tags(told: Told, step: Step) -> Sequence[tuple[UUID, str]]:
     return [(told.change.task.user_id, name) for name in step.change.draft.fields.tags]
 
 
-async def _write(session: Session, told: Told, step: Step) -> NewLink | None:
+async def _write_all(
+    session: Session, steps: Sequence[tuple[Told, Step]], held: Mapping[UUID, Held]
+) -> None:
+    """Write what is to be written, and then what the worker must know of it later."""
+    links: list[NewLink] = []
+    heirs: list[Heir] = []
+    for told, step in steps:
+        if written := await _write(session, told, step):
+            links.append(_link(told, step, written))
+            if step.verdict is Verdict.MADE:
+                own = held[told.change.task.id]
+                heirs.append(Heir(written, own.task, zone_named(own.timezone)))
+    if links:
+        await record_links(session, links)
+    await inherit_reminders(session, heirs)
+
+
+async def _write(session: Session, told: Told, step: Step) -> Task | None:
     """Write one successor and its event; None if there is nothing to write."""
     if step.change is None:
         return None
     actor = Actor(kind=ActorKind.WORKER, id=_APP)
     origin = Origin(actor, told.envelope.traceparent, f"/taskflow/{_APP}")
+    if step.existing is not None:
+        return await update_task(session, step.existing, step.change, origin)
     user_id = told.change.task.user_id
-    if step.existing is None:
-        task = await insert_task_once(session, step.successor_id, user_id, step.change, origin)
-    else:
-        task = await update_task(session, step.existing, step.change, origin)
-    if task is None:
-        return None
+    return await insert_task_once(session, step.successor_id, user_id, step.change, origin)
+
+
+def _link(told: Told, step: Step, written: Task) -> NewLink:
     link = Link(
-        successor_id=task.id,
+        successor_id=written.id,
         predecessor_id=told.change.task.id,
-        version=task.version,
-        withdrawn=task.deleted_at is not None,
+        version=written.version,
+        withdrawn=written.deleted_at is not None,
         distance=step.distance,
     )
-    return NewLink(link, user_id, told.envelope.id)
+    return NewLink(link, written.user_id, told.envelope.id)
 
 
 async def explain(database: Database, task_id: str, *, as_json: bool) -> str:

@@ -7,8 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from schemas.reminders import ReminderCreate, ReminderSettings
 from schemas.tasks import Task
 from streams.domain.succession import successor_id
+from streams.store.task_reminders import (
+    insert_reminder,
+    list_reminders,
+    set_reminder_settings,
+)
 from tests.recurrence_world import RecurrenceWorld
 
 DAILY = {"recurrence_pattern": "daily", "due_date": "2027-01-04"}
@@ -238,6 +244,38 @@ async def test_what_was_missed_is_made_up_for_as_the_task_says(world: Recurrence
         await world.settle()
         _, successor = await world.series(task)
         assert str(successor.due_date) == next_on
+
+
+async def test_further_reminders_are_inherited_too(world: RecurrenceWorld) -> None:
+    """Those before the due day as they are, those at an instant as far from the new day.
+
+    Once, however often the events come, and instead of the user's default.
+    """
+    user = await world.user("Europe/Berlin")
+    task = await world.create(
+        user, recurrence_pattern="daily", due_date="2099-03-28", title="the clocks go forward"
+    )
+    bodies = [
+        ReminderCreate(before_due_minutes=30),
+        ReminderCreate(at=datetime(2099, 3, 27, 8, tzinfo=UTC)),
+    ]
+    async with world.database.transaction() as session:
+        for body in bodies:
+            await insert_reminder(session, task, body)
+    await set_reminder_settings(
+        world.database, user, ReminderSettings(default_before_due_minutes=60)
+    )
+    await world.complete(task)
+    await world.settle()
+    await world.work(world.log)
+    _, successor = await world.series(task)
+    assert [
+        (one.kind, one.before_due_minutes, one.at, one.fires_at)
+        for one in await list_reminders(world.database, successor)
+    ] == [
+        ("before_due", 30, None, datetime(2099, 3, 29, 6, 30, tzinfo=UTC)),
+        ("absolute", None, *[datetime(2099, 3, 28, 8, tzinfo=UTC)] * 2),
+    ]
 
 
 async def test_without_a_due_day_it_counts_from_the_day_of_completion(
