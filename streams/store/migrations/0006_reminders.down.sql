@@ -6,4 +6,3 @@ DROP FUNCTION before_due_instant(uuid, date, integer);
 DROP TABLE reminder_firings;
 DROP TABLE reminder_settings;
 DROP TABLE reminders;
-DROP INDEX tasks_series;

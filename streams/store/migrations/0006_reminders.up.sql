@@ -1,6 +1,3 @@
--- For what the next of a series takes over from the one before it.
-CREATE INDEX tasks_series ON tasks (series_id, occurrence) WHERE series_id IS NOT NULL;
-
 -- What reminds of a task: its own remind_at (which has the task's id), an instant, or so long before
 -- it is due.
 CREATE TABLE reminders (
@@ -116,18 +113,6 @@ BEGIN
         VALUES (NEW.id, NEW.user_id, NEW.id, 'task', NEW.remind_at, NEW.version)
         ON CONFLICT (id) DO UPDATE
             SET fires_at = excluded.fires_at, planned_version = excluded.planned_version;
-    END IF;
-    IF is_new AND NEW.occurrence > 1 THEN
-        -- The next of a series is reminded of as the one before it was.
-        INSERT INTO reminders (id, user_id, task_id, kind, before_due_minutes, planned_version)
-        SELECT gen_random_uuid(), NEW.user_id, NEW.id, kind, before_due_minutes, NEW.version
-          FROM reminders
-         WHERE kind = 'before_due' AND task_id = (
-             SELECT id FROM tasks
-              WHERE series_id = NEW.series_id AND occurrence < NEW.occurrence
-                AND user_id = NEW.user_id
-              ORDER BY occurrence DESC LIMIT 1
-         );
     END IF;
     IF NEW.due_date IS NOT NULL AND NEW.remind_at IS NULL AND (is_new OR OLD.due_date IS NULL) THEN
         INSERT INTO reminders (id, user_id, task_id, kind, before_due_minutes, planned_version)

@@ -1,6 +1,6 @@
 """The plan follows the task, whoever writes it: also a worker, an import or an operator."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -10,23 +10,13 @@ from streams.store.database import Database
 from tests.integration.reminders.test_firing import create, planned
 from tests.reminder_world import database_now
 
-SERIES = UUID(int=9)
-
-_OCCURRENCE = """
-    INSERT INTO tasks (id, user_id, title, due_date, recurrence_pattern, series_id, occurrence,
-                       created_at, updated_at)
-    VALUES ($1, $2, 'a task', $3, 'daily', $4, $5, now(), now())"""
+_DUE = """
+    INSERT INTO tasks (id, user_id, title, due_date, created_at, updated_at)
+    VALUES ($1, $2, 'a task', '2099-01-05', now(), now())"""
 
 _REMINDER = """
     INSERT INTO reminders (id, user_id, task_id, kind, before_due_minutes, planned_version)
     VALUES ($1, $2, $3, 'before_due', $4, 1)"""
-
-
-async def occurrence(database: Database, user: UUID, number: int) -> UUID:
-    task_id = new_id()
-    due_on = date(2099, 1, number)
-    await database.fetch(_OCCURRENCE, task_id, user, due_on, SERIES, number)
-    return task_id
 
 
 async def instants(database: Database, task_id: UUID) -> list[datetime | None]:
@@ -34,25 +24,6 @@ async def instants(database: Database, task_id: UUID) -> list[datetime | None]:
         "SELECT fires_at FROM reminders WHERE task_id = $1 ORDER BY fires_at", task_id
     )
     return [row["fires_at"] for row in rows]
-
-
-async def test_the_next_of_a_series_is_reminded_of_as_the_one_before(
-    database: Database, user: UUID
-) -> None:
-    """Whatever the default, and also when an occurrence between them was left out."""
-    await database.fetch(
-        "INSERT INTO reminder_settings (user_id, default_before_due_minutes) VALUES ($1, 5)", user
-    )
-    first = await occurrence(database, user, 1)
-    assert len(await instants(database, first)) == 1
-    await database.fetch("DELETE FROM reminders")
-    for minutes in (60, 1_440):
-        await database.fetch(_REMINDER, new_id(), user, first, minutes)
-    third = await occurrence(database, user, 3)
-    assert [f"{at:%m-%d %H:%M}" for at in await instants(database, third) if at] == [
-        "01-02 09:00",
-        "01-03 08:00",
-    ]
 
 
 @pytest.mark.parametrize("column", ["title", "priority", "description"])
@@ -71,7 +42,8 @@ async def test_a_zone_that_the_server_does_not_know_counts_as_utc(
     database: Database, user: UUID
 ) -> None:
     await database.fetch("UPDATE users SET timezone = 'Moon/Crater'")
-    task_id = await occurrence(database, user, 5)
+    task_id = new_id()
+    await database.fetch(_DUE, task_id, user)
     await database.fetch(_REMINDER, new_id(), user, task_id, 0)
     await database.fetch("UPDATE tasks SET due_date = '2099-01-06' WHERE id = $1", task_id)
     assert [f"{at:%m-%d %H:%M}" for at in await instants(database, task_id) if at] == [
