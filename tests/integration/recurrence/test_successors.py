@@ -15,7 +15,9 @@ from streams.store.task_reminders import (
     list_reminders,
     set_reminder_settings,
 )
+from streams.store.tasks import lock_task
 from tests.recurrence_world import RecurrenceWorld
+from tests.waiting import eventually
 
 DAILY = {"recurrence_pattern": "daily", "due_date": "2027-01-04"}
 
@@ -215,23 +217,68 @@ async def test_two_workers_at_once_make_one(world: RecurrenceWorld) -> None:
 async def test_the_worker_and_those_who_write_at_once_never_wait_in_a_circle(
     world: RecurrenceWorld,
 ) -> None:
-    """Tasks are locked before tags, by both."""
+    """Both lock tasks before tags, and tags in one order, of whichever task they are."""
     user = await world.user()
-    names = ["a", "b", "c", "d"]
-    tasks = [await world.create(user, tags=names[n % 3 :], **DAILY) for n in range(20)]
+    names = [f"t{n:02}" for n in range(40)]
+    tasks = [await world.create(user, tags=[name], **DAILY) for name in names[::-1] * 3]
     for task in tasks:
         await world.complete(task)
+    await world.publish()
+    events = [event for event in world.log if event.envelope.type.endswith("completed")]
+    batches = [events[n : n + len(names)] for n in range(0, len(events), len(names))]
+
+    async def write(begin: int) -> None:
+        other = await world.create(user)
+        for n in range(begin, begin + 20):
+            await world.create(user, tags=(names * 2)[n % 40 :][:20])
+            await world.patch(other, tags=(names * 2)[(n + 7) % 40 :][:20])
+
+    async def work() -> None:
+        for batch in batches:
+            await world.work(batch)
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(work(), *(write(5 * n) for n in range(7)))
+    for task in tasks:
+        assert len(await world.series(task)) == 2
+
+
+async def test_the_worker_waits_for_whoever_writes_the_task_just_now(
+    world: RecurrenceWorld,
+) -> None:
+    """And then sees what was written: the task is newer than its event, so nothing is done."""
+    task = await world.create(await world.user(), **DAILY)
+    await world.complete(task)
     events = await world.publish()
 
-    async def edit() -> None:
-        for n in range(30):
-            await world.create(user, tags=[f"z{n}", *names[:: 1 if n % 2 else -1]])
-            other = await world.create(user, title="x")
-            await world.patch(other, tags=[*names[::-1], f"y{n}"])
+    async def somebody_waits() -> bool:
+        row = await world.database.fetchrow(
+            "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND database ="
+            " (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " OR NOT granted AND locktype = 'transactionid'"
+        )
+        return row is not None and int(row["n"]) > 0
 
-    async with asyncio.timeout(20):
-        await asyncio.gather(edit(), edit(), world.work(events), world.work(events))
-    assert all([len(await world.series(task)) == 2 for task in tasks])
+    async with world.database.transaction() as session:
+        await lock_task(session, task.user_id, task.id)
+        working = asyncio.create_task(world.work(events))
+        await eventually(somebody_waits, 4, "the worker waits")
+        await session.fetch("UPDATE tasks SET version = version + 1 WHERE id = $1", task.id)
+    await working
+    assert len(await world.series(task)) == 1
+
+
+async def test_of_a_task_that_has_changed_since_nothing_is_done_until_that_event_comes(
+    world: RecurrenceWorld,
+) -> None:
+    task = await world.create(await world.user(), **DAILY)
+    await world.complete(task)
+    early = await world.publish()
+    await world.patch(task, title="Water more")
+    await world.work(early)
+    assert len(await world.series(task)) == 1
+    await world.settle()
+    assert [one.title for one in await world.series(task)] == ["Water more"] * 2
 
 
 async def test_what_was_missed_is_made_up_for_as_the_task_says(world: RecurrenceWorld) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.bodies import TaskPatch
@@ -59,6 +59,7 @@ def test_the_next_day_is_that_of_the_mode_and_the_policy(
     assert found == (day(expected) if expected else None)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(RECURRING),
     st.sampled_from(RecurrenceMode),
@@ -166,6 +167,7 @@ class TestSkipping:
             with pytest.raises(skipping.NothingToSkipError):
                 skipping.skip(task, day("2027-01-01"), UTC_ZONE)
 
+    @settings(deadline=None)
     @given(
         st.sampled_from(RECURRING),
         st.sampled_from(RecurrenceMode),

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import tzdata
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.domain.zones import Distance, day_of, distance_of, instant_at, zone_named
@@ -60,6 +60,7 @@ def test_a_time_that_does_not_exist_moves_forward_and_one_that_comes_twice_is_th
 
 
 @pytest.mark.parametrize("zone", ZONES)
+@settings(deadline=None)
 @given(DAYS, SPANS, TIMES)
 def test_a_time_that_exists_is_shown_by_the_clock_and_gives_its_distance_back(
     zone: str, due_on: date, days: int, clock: time
