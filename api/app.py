@@ -10,7 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api import accounts, audit, machines, tasks
+from api import (
+    accounts,
+    audit,
+    channels,
+    machines,
+    notifications,
+    occurrences,
+    reminders,
+    tasks,
+    verification,
+)
 from api.browsers import Browsers
 from api.passwords import Passwords
 from api.problems import (
@@ -19,7 +29,7 @@ from api.problems import (
     answer_store_error,
     not_found,
 )
-from api.services import Services
+from api.services import HookRules, Services
 from api.tracking import LastResort, Tracking
 from schemas.problems import Problem, ProblemError
 from schemas.settings import Settings
@@ -28,13 +38,18 @@ from streams.domain.tasks import RuleError
 from streams.observability.health import Health
 from streams.store.bell import open_bell
 from streams.store.database import StoreError, open_database
+from streams.store.vault import make_vault
 
 _TASKS = "/api/{user_id}/tasks"
 _TASK = _TASKS + "/{task_id}"
+_NOTIFICATIONS = "/api/{user_id}/notifications"
+_CHANNELS = "/api/{user_id}/channels"
+_CHANNEL = _CHANNELS + "/{channel_id}"
 
 ROUTES = [
     Route("/api/auth/register", accounts.register, methods=["POST"]),
     Route("/api/auth/login", accounts.login, methods=["POST"]),
+    Route("/api/auth/verify", verification.verify, methods=["POST"]),
     Route("/api/auth/me", accounts.me, methods=["GET"]),
     Route(_TASKS, tasks.list_all, methods=["GET"]),
     Route(_TASKS, tasks.create, methods=["POST"]),
@@ -44,7 +59,29 @@ ROUTES = [
     Route(_TASK, tasks.delete, methods=["DELETE"]),
     Route(_TASK + "/complete", tasks.complete, methods=["POST", "PATCH"]),
     Route(_TASK + "/reopen", tasks.reopen, methods=["POST", "PATCH"]),
+    Route(_TASK + "/occurrences", occurrences.list_all, methods=["GET"]),
+    Route(_TASK + "/skip", occurrences.skip, methods=["POST"]),
+    Route(_TASK + "/end-series", occurrences.end_series, methods=["POST"]),
+    Route(_TASK + "/reminders", reminders.list_all, methods=["GET"]),
+    Route(_TASK + "/reminders", reminders.create, methods=["POST"]),
+    Route(_TASK + "/reminders/{reminder_id}", reminders.delete, methods=["DELETE"]),
+    Route(_TASK + "/reminders/{reminder_id}/snooze", reminders.snooze, methods=["POST"]),
+    Route("/api/{user_id}/reminder-settings", reminders.read_settings, methods=["GET"]),
+    Route("/api/{user_id}/reminder-settings", reminders.patch_settings, methods=["PATCH"]),
     Route("/api/{user_id}/audit", audit.list_all, methods=["GET"]),
+    Route(_NOTIFICATIONS, notifications.list_all, methods=["GET"]),
+    Route(_NOTIFICATIONS + "/unread", notifications.unread, methods=["GET"]),
+    Route(_NOTIFICATIONS + "/read-all", notifications.read_all, methods=["POST"]),
+    Route(_NOTIFICATIONS + "/{notification_id}/read", notifications.read, methods=["POST"]),
+    Route(_CHANNELS, channels.list_all, methods=["GET"]),
+    Route(_CHANNELS, channels.create, methods=["POST"]),
+    Route(_CHANNEL, channels.read, methods=["GET"]),
+    Route(_CHANNEL, channels.patch, methods=["PATCH"]),
+    Route(_CHANNEL, channels.delete, methods=["DELETE"]),
+    Route(_CHANNEL + "/test", channels.test, methods=["POST"]),
+    Route(_CHANNEL + "/rotate", channels.rotate, methods=["POST"]),
+    Route(_CHANNEL + "/deliveries", channels.list_deliveries, methods=["GET"]),
+    Route("/api/{user_id}/email/verification", verification.ask, methods=["POST"]),
     Route("/health/live", machines.live, methods=["GET"]),
     Route("/health/ready", machines.ready, methods=["GET"]),
     Route("/metrics", machines.show_metrics, methods=["GET"]),
@@ -67,6 +104,10 @@ def make_app(settings: Settings) -> Starlette:
                     key=TokenKey(settings.required_jwt_secret()),
                     passwords=Passwords(),
                     health=Health({"database": database.check}),
+                    vault=make_vault([key.get_secret_value() for key in settings.channel_keys]),
+                    hook_rules=HookRules(
+                        settings.webhook_allow_networks, settings.webhook_allow_http
+                    ),
                 )
             }
 

@@ -1,5 +1,6 @@
 """What handlers work with: opened by the lifespan, found through the request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -7,9 +8,19 @@ from starlette.requests import Request
 
 from api.passwords import Passwords
 from schemas.tokens import TokenKey
+from streams.domain.addresses import Network
 from streams.observability.health import Health
 from streams.store.bell import Bell
 from streams.store.database import Database
+from streams.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class HookRules:
+    """Where webhooks may go."""
+
+    networks: Sequence[Network]
+    allow_http: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,9 @@ class Services:
     key: TokenKey
     passwords: Passwords
     health: Health
+    vault: Vault | None
+    """None without CHANNEL_KEYS."""
+    hook_rules: HookRules
 
     @staticmethod
     def now() -> datetime:

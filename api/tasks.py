@@ -91,7 +91,7 @@ async def put(request: Request) -> Response:
     user_id, task_id = path_user(request), path_id(request, "task_id")
     body = parse_body(request, raw, TaskPut)
     return task_answer(
-        await _change(request, user_id, task_id, lambda task, now: domain.put(task, body, now))
+        await change_task(request, user_id, task_id, lambda task, now: domain.put(task, body, now))
     )
 
 
@@ -101,7 +101,9 @@ async def patch(request: Request) -> Response:
     user_id, task_id = path_user(request), path_id(request, "task_id")
     body = parse_body(request, raw, TaskPatch, MERGE_PATCH)
     return task_answer(
-        await _change(request, user_id, task_id, lambda task, now: domain.patch(task, body, now))
+        await change_task(
+            request, user_id, task_id, lambda task, now: domain.patch(task, body, now)
+        )
     )
 
 
@@ -109,7 +111,7 @@ async def delete(request: Request) -> Response:
     """Delete a task softly."""
     await read_raw_body(request)
     user_id, task_id = path_user(request), path_id(request, "task_id")
-    await _change(request, user_id, task_id, domain.delete)
+    await change_task(request, user_id, task_id, domain.delete)
     return Response(status_code=204)
 
 
@@ -117,17 +119,17 @@ async def complete(request: Request) -> Response:
     """Mark a task as done."""
     await read_raw_body(request)
     user_id, task_id = path_user(request), path_id(request, "task_id")
-    return task_answer(await _change(request, user_id, task_id, domain.complete))
+    return task_answer(await change_task(request, user_id, task_id, domain.complete))
 
 
 async def reopen(request: Request) -> Response:
     """Mark a task as to be done again."""
     await read_raw_body(request)
     user_id, task_id = path_user(request), path_id(request, "task_id")
-    return task_answer(await _change(request, user_id, task_id, domain.reopen))
+    return task_answer(await change_task(request, user_id, task_id, domain.reopen))
 
 
-async def _change(request: Request, user_id: UUID, task_id: UUID, decide: Decide) -> Task:
+async def change_task(request: Request, user_id: UUID, task_id: UUID, decide: Decide) -> Task:
     """Decide and write; whoever finds that another was quicker decides again, alone with the row.
 
     A change of nothing writes nothing.
@@ -152,13 +154,14 @@ async def _try_change(
     if task is None:
         raise not_found()
     change = decide(task, services(request).now())
-    _check_if_match(request, task)
+    check_if_match(request, task)
     if change is None:
         return task
     return await update_task(database, task, change, origin(request, user_id))
 
 
-def _check_if_match(request: Request, task: Task) -> None:
+def check_if_match(request: Request, task: Task) -> None:
+    """Raise 412 unless the request names the task's version, or none."""
     wanted = _all_lines(request, "if-match")
     if wanted is not None and not _names(wanted, task, weakly=False):
         raise ProblemError(

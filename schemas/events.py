@@ -16,6 +16,8 @@ TASK_TYPE_PREFIX = "taskflow.task."
 REMINDER_DUE = "taskflow.reminder.due"
 NOTIFICATION_SENT = "taskflow.notification.sent"
 NOTIFICATION_FAILED = "taskflow.notification.failed"
+CHANNEL_OFF = "taskflow.channel.off"
+MAIL_REQUESTED = "taskflow.mail.requested"
 SESSION_REVOKED = "taskflow.session.revoked"
 USER_DELETED = "taskflow.user.deleted"
 
@@ -89,6 +91,7 @@ class Notified(BaseModel):
 
     notification_id: UUID
     channel: Name
+    channel_id: UUID | None = None
     task_id: UUID
 
 
@@ -96,6 +99,25 @@ class NotNotified(Notified):
     """The data of a notification that a channel did not take, and why."""
 
     error: str = Field(max_length=1_000)
+
+
+class SwitchedOff(BaseModel):
+    """The data of a channel that was switched off, since nothing arrived there any more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    channel_id: UUID
+    channel: Name
+    name: Name
+    error: str = Field(max_length=1_000)
+
+
+class WantedMail(BaseModel):
+    """The data of a mail that is to be sent: its id and nothing else, since it proves who reads."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    mail_id: UUID
 
 
 class Ended(BaseModel):
@@ -139,6 +161,8 @@ _DATA: Mapping[str, type[BaseModel]] = {type_.value: TaskChange for type_ in Tas
     REMINDER_DUE: DueReminder,
     NOTIFICATION_SENT: Notified,
     NOTIFICATION_FAILED: NotNotified,
+    CHANNEL_OFF: SwitchedOff,
+    MAIL_REQUESTED: WantedMail,
     SESSION_REVOKED: Ended,
     USER_DELETED: Ended,
 }

@@ -14,7 +14,20 @@ from schemas.bodies import TaskPatch, TaskPut
 from schemas.codec import JsonObject
 from schemas.events import EVENTS, Envelope
 from schemas.frames import Auth, ErrorFrame, EventFrame, Hello, Ping, Pong, Resumed
+from schemas.notifications import (
+    Channel,
+    ChannelCreate,
+    ChannelPatch,
+    ChannelWithSecret,
+    Delivery,
+    Notification,
+    Unread,
+    Verified,
+    VerifyBody,
+)
+from schemas.occurrences import Occurrence
 from schemas.problems import ProblemBody
+from schemas.reminders import Reminder, ReminderCreate, ReminderSettings, Snooze
 from schemas.tasks import Task, TaskFields
 from schemas.tokens import Claims
 
@@ -37,10 +50,24 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
         "task-create": Shape(TaskFields, _TAKEN),
         "task-put": Shape(TaskPut, _TAKEN),
         "task-patch": Shape(TaskPatch, _TAKEN),
+        "occurrence": Shape(Occurrence, _GIVEN),
+        "reminder": Shape(Reminder, _GIVEN),
+        "reminder-create": Shape(ReminderCreate, _TAKEN),
+        "reminder-snooze": Shape(Snooze, _TAKEN),
+        "reminder-settings": Shape(ReminderSettings, _TAKEN),
         "register": Shape(RegisterBody, _TAKEN),
         "login": Shape(LoginBody, _TAKEN),
         "user": Shape(User, _GIVEN),
         "session": Shape(Session, _GIVEN),
+        "notification": Shape(Notification, _GIVEN),
+        "unread": Shape(Unread, _GIVEN),
+        "channel": Shape(Channel, _GIVEN),
+        "channel-secret": Shape(ChannelWithSecret, _GIVEN),
+        "channel-create": Shape(ChannelCreate, _TAKEN),
+        "channel-patch": Shape(ChannelPatch, _TAKEN),
+        "delivery": Shape(Delivery, _GIVEN),
+        "verify": Shape(VerifyBody, _TAKEN),
+        "verified": Shape(Verified, _GIVEN),
         "problem": Shape(ProblemBody, _GIVEN),
         "token-claims": Shape(Claims, _GIVEN),
         "frame-ping": Shape(Ping, _TAKEN),

@@ -3,6 +3,7 @@
 The first of them that has a setting counts; after them, the instance that runs in this folder.
 """
 
+import re
 from enum import StrEnum
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network
@@ -10,7 +11,7 @@ from os import environ
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -85,6 +86,37 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = Field(
         default=None, description="Key of the access tokens, at least 32 bytes; no default."
     )
+    channel_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        max_length=10,
+        description=(
+            "Keys of the channels' credentials at rest, each at least 32 bytes, separated by"
+            " commas: the first seals, all open."
+        ),
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description=(
+            "Where mail goes: smtp://user:password@host:587 (with STARTTLS), smtps://…:465, or"
+            " file:DIRECTORY to keep it as pages there."
+        ),
+    )
+    smtp_ssl_cafile: Path | None = Field(
+        default=None, description="PEM file of the authorities to trust for mail; the system's."
+    )
+    mail_from: str = Field(
+        default="taskflow@localhost",
+        pattern=r"^[^@\s<>,]{1,64}@[^@\s<>,]{1,190}$",
+        description="The address that mail comes from.",
+    )
+    webhook_allow_http: bool = Field(
+        default=False, description="Whether webhooks may go to http:// too, and not only https://."
+    )
+    webhook_allow_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        default=(),
+        max_length=100,
+        description="Networks of your own that webhooks may reach, as 10.0.0.0/8, with commas.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), max_length=100, description="Browser origins allowed, separated by commas."
     )
@@ -136,9 +168,11 @@ class Settings(BaseSettings):
         default=Path(".taskflow"), description="Where `make up` keeps its servers and their data."
     )
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @field_validator(
+        "cors_origins", "trusted_proxies", "channel_keys", "webhook_allow_networks", mode="before"
+    )
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
@@ -149,6 +183,22 @@ class Settings(BaseSettings):
         if value is not None and len(value.get_secret_value().encode()) < JWT_SECRET_BYTES_MIN:
             raise ValueError(f"must be at least {JWT_SECRET_BYTES_MIN} bytes")
         return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(
+            "(smtps?://[^/?#]+|file:.+)$", value.get_secret_value()
+        ):
+            raise ValueError("must be smtp://host:port, smtps://host:port or file:DIRECTORY")
+        return value
+
+    @field_validator("channel_keys")
+    @classmethod
+    def _each_long_enough(cls, values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for value in values:
+            cls._long_enough(value)
+        return values
 
     def required_database_url(self) -> str:
         """Give DATABASE_URL, or end with a sentence that says how to set it."""

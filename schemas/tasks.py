@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from schemas.recurrence import RULE_MAX, RecurrenceRule
 from schemas.times import Day, Instant
 
 TAGS_MAX = 20
@@ -52,6 +53,17 @@ class RecurrenceMode(StrEnum):
     COMPLETION = "completion"
 
 
+class RecurrenceCatchUp(StrEnum):
+    """What becomes of occurrences that were missed when one is completed late.
+
+    All are left out, or the latest is made up for, or each is.
+    """
+
+    NONE = "none"
+    ONE = "one"
+    ALL = "all"
+
+
 def unique_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Keep the first spelling of each name, compared without case, sorted without case."""
     first: dict[str, str] = {}
@@ -76,6 +88,8 @@ class TaskFields(BaseModel):
     recurrence_pattern: RecurrencePattern = RecurrencePattern.NONE
     recurrence_interval: Interval = 1
     recurrence_mode: RecurrenceMode = RecurrenceMode.DUE
+    recurrence_rule: RecurrenceRule | None = None
+    recurrence_catch_up: RecurrenceCatchUp = RecurrenceCatchUp.NONE
     tags: TagNames = ()
 
 
@@ -96,6 +110,10 @@ class Task(BaseModel):
     recurrence_pattern: RecurrencePattern
     recurrence_interval: Interval
     recurrence_mode: RecurrenceMode
+    # Older events are without these three.
+    recurrence_rule: str | None = Field(default=None, max_length=RULE_MAX)
+    recurrence_catch_up: RecurrenceCatchUp = RecurrenceCatchUp.NONE
+    recurrence_anchor: date | None = None
     next_occurrence: date | None
     series_id: UUID | None
     occurrence: int | None = Field(ge=1, le=2_147_483_647)

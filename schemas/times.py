@@ -1,7 +1,7 @@
 """Instants and days as clients write them: RFC 3339 and nothing looser."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+_WALL_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 DAY_MIN, DAY_MAX = date(1900, 1, 1), date(9999, 12, 31)
 
@@ -26,6 +27,15 @@ def _day_text(value: object) -> object:
         return value
     if not isinstance(value, str) or not _DAY.fullmatch(value):
         raise ValueError("must be a day, as in 2027-01-31")
+    return value
+
+
+def read_wall_clock(value: object) -> object:
+    """Take HH:MM and nothing looser."""
+    if isinstance(value, time) or value is None:
+        return value
+    if not isinstance(value, str) or not _WALL_CLOCK.fullmatch(value):
+        raise ValueError("must be a time of the day, as in 07:30")
     return value
 
 

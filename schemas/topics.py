@@ -48,7 +48,7 @@ REMINDERS = Topic(
     name="reminders",
     retention=timedelta(days=7),
     message_bytes_max=4 * _MEBIBYTE,
-    about="A reminder is due.",
+    about="A reminder is due, or a mail is asked for.",
 )
 
 ROUTES: tuple[tuple[str, tuple[Topic, ...]], ...] = (
@@ -56,6 +56,8 @@ ROUTES: tuple[tuple[str, tuple[Topic, ...]], ...] = (
     ("taskflow.tag.", (TASK_EVENTS, TASK_UPDATES)),
     ("taskflow.reminder.", (REMINDERS, TASK_UPDATES)),
     ("taskflow.notification.", (TASK_UPDATES,)),
+    ("taskflow.channel.", (TASK_UPDATES,)),
+    ("taskflow.mail.", (REMINDERS,)),
     ("taskflow.user.", (TASK_EVENTS, TASK_UPDATES)),
     ("taskflow.session.", (TASK_UPDATES,)),
 )

@@ -138,7 +138,7 @@ class Stack:
         extra: dict[str, object] = {}
         if kind not in {"api", "gateway"}:
             extra["HEALTH_PORT"] = health_port
-        if kind == "audit":
+        if kind in {"audit", "recurrence", "reminders", "notifications"}:
             extra["CONSUMER_INSTANCE_ID"] = name
         child = Child(
             name=name,
@@ -166,6 +166,15 @@ class Stack:
 _COMMANDS = {
     "api": (sys.executable, "-m", "api"),
     "gateway": (sys.executable, "-m", "gateway"),
+    "notifications": (
+        *(sys.executable, "-m", "faust", "-A", "streams.notifications"),
+        *("worker", "-l", "info"),
+    ),
+    "recurrence": (
+        *(sys.executable, "-m", "faust", "-A", "streams.recurrence"),
+        *("worker", "-l", "info"),
+    ),
     "relay": (sys.executable, "-m", "streams.relay"),
     "audit": (sys.executable, "-m", "faust", "-A", "streams.audit", "worker", "-l", "info"),
+    "reminders": (sys.executable, "-m", "faust", "-A", "streams.reminders", "worker", "-l", "info"),
 }

@@ -27,7 +27,7 @@ from streams.transport.opening import open_transport
 
 PROCFILE = Path("Procfile")
 DOWN_S_MAX = 60.0
-_NAME_WIDTH = 8
+_NAME_WIDTH = 13
 _COLOURS = (36, 33, 32, 35, 34, 31)
 
 
@@ -78,10 +78,18 @@ def _welcome(instance: Instance) -> str:
         f"\nTaskFlow is up.\n\n"
         f"  API        http://{api}\n"
         f"  websocket  ws://{gateway}/ws\n"
-        f"  data       {settings.data_dir}/\n\n"
+        f"  data       {settings.data_dir}/\n"
+        f"{_mails(settings)}\n"
         f"See one event reach a websocket, in another terminal:\n\n{EXAMPLE}\n"
         f"Ctrl-C ends it.\n"
     )
+
+
+def _mails(settings: Settings) -> str:
+    """Tell where mails are kept, if they are not sent."""
+    url = settings.smtp_url.get_secret_value() if settings.smtp_url else ""
+    kind, _, folder = url.partition(":")
+    return f"  mails      {folder}/index.html\n" if kind == "file" else ""
 
 
 def _down(_: argparse.Namespace) -> int:

@@ -7,11 +7,16 @@ from uuid import UUID
 from schemas.bodies import TaskPatch, TaskPut
 from schemas.events import TaskEventType
 from schemas.ids import new_id
+from schemas.recurrence import parse_rule
 from schemas.tasks import RecurrencePattern, Status, Task, TaskFields
-from streams.domain.recurrence import next_occurrence
+from streams.domain.recurrence import misfit
+from streams.domain.series import next_day_if_on_time
 
 REMINDER_PAST_MAX = timedelta(seconds=60)
 """A reminder may lie this far back, for clocks that differ and forms that were open for a while."""
+
+_ANCHORED_BY = ("due_date", "recurrence_pattern", "recurrence_interval", "recurrence_rule")
+"""A change of any of these lets the series count anew from the due day that the task has then."""
 
 
 class RuleError(ValueError):
@@ -31,6 +36,7 @@ class Draft:
     status: Status = Status.PENDING
     completed_at: datetime | None = None
     deleted_at: datetime | None = None
+    recurrence_anchor: date | None = None
     next_occurrence: date | None = None
     series_id: UUID | None = None
     occurrence: int | None = None
@@ -48,7 +54,8 @@ class Change:
 def create(fields: TaskFields, now: datetime) -> Change:
     """Begin a task."""
     _check_reminder(fields.remind_at, now)
-    return Change(_with_series(Draft(fields)), TaskEventType.CREATED, ())
+    _check_rule(fields)
+    return Change(_with_series(_anchored(Draft(fields))), TaskEventType.CREATED, ())
 
 
 def put(task: Task, body: TaskPut, now: datetime) -> Change | None:
@@ -61,6 +68,8 @@ def put(task: Task, body: TaskPut, now: datetime) -> Change | None:
 def patch(task: Task, body: TaskPatch, now: datetime) -> Change | None:
     """Replace what the client named; None if nothing changes."""
     given = body.model_dump(include=body.model_fields_set - {"status"})
+    if given.get("recurrence_pattern") is RecurrencePattern.NONE:
+        given = {"recurrence_rule": None} | given  # a rule goes with its pattern
     wanted = client_fields(task).model_copy(update=given)
     status = body.status if "status" in body.model_fields_set else task.status
     return _edit(task, wanted, status, now)
@@ -84,7 +93,36 @@ def delete(task: Task, now: datetime) -> Change | None:
     """Delete a task softly; None if it was."""
     if task.deleted_at is not None:
         return None
-    return Change(replace(_draft(task), deleted_at=now), TaskEventType.DELETED, ("deleted_at",))
+    return Change(replace(draft_of(task), deleted_at=now), TaskEventType.DELETED, ("deleted_at",))
+
+
+def end_series(task: Task, now: datetime) -> Change | None:
+    """Let nothing follow a task; None if nothing would."""
+    ended = {"recurrence_pattern": RecurrencePattern.NONE, "recurrence_rule": None}
+    return _edit(task, client_fields(task).model_copy(update=ended), task.status, now)
+
+
+def rewrite(task: Task, draft: Draft, event_type: TaskEventType) -> Change | None:
+    """Make a task what a draft says; None if it is. Tags keep the spelling that they have."""
+    if same_names(draft.fields.tags, task.tags):
+        kept = draft.fields.model_copy(update={"tags": task.tags})
+        draft = replace(draft, fields=kept)
+    changed = _changed(draft_of(task), draft)
+    return Change(draft, event_type, changed) if changed else None
+
+
+def draft_of(task: Task) -> Draft:
+    """Give a task's columns as they are."""
+    return Draft(
+        fields=client_fields(task),
+        status=task.status,
+        completed_at=task.completed_at,
+        deleted_at=task.deleted_at,
+        recurrence_anchor=task.recurrence_anchor,
+        next_occurrence=task.next_occurrence,
+        series_id=task.series_id,
+        occurrence=task.occurrence,
+    )
 
 
 def client_fields(task: Task) -> TaskFields:
@@ -95,18 +133,15 @@ def client_fields(task: Task) -> TaskFields:
 
 
 def _edit(task: Task, wanted: TaskFields, status: Status, now: datetime) -> Change | None:
-    if _same_names(wanted.tags, task.tags):
-        wanted = wanted.model_copy(update={"tags": task.tags})
     if wanted.remind_at != task.remind_at:
         _check_reminder(wanted.remind_at, now)
     completed_at = _completed_at(task, status, now)
-    draft = _with_series(
-        replace(_draft(task), fields=wanted, status=status, completed_at=completed_at)
-    )
-    changed = _changed(_draft(task), draft)
-    if not changed:
-        return None
-    return Change(draft, _event_type(task.status, status), changed)
+    before = draft_of(task)
+    draft = replace(before, fields=wanted, status=status, completed_at=completed_at)
+    if _counts_anew(before.fields, wanted):
+        _check_rule(wanted)
+        draft = _anchored(draft)
+    return rewrite(task, _with_series(draft), _event_type(task.status, status))
 
 
 def _completed_at(task: Task, status: Status, now: datetime) -> datetime | None:
@@ -121,31 +156,28 @@ def _event_type(before: Status, after: Status) -> TaskEventType:
     return TaskEventType.COMPLETED if after is Status.COMPLETED else TaskEventType.REOPENED
 
 
-def _draft(task: Task) -> Draft:
-    return Draft(
-        fields=client_fields(task),
-        status=task.status,
-        completed_at=task.completed_at,
-        deleted_at=task.deleted_at,
-        next_occurrence=task.next_occurrence,
-        series_id=task.series_id,
-        occurrence=task.occurrence,
-    )
-
-
 def _with_series(draft: Draft) -> Draft:
+    """Give a draft what belongs to its series: an id, a number, and the day that is next."""
     fields = draft.fields
     if fields.recurrence_pattern is RecurrencePattern.NONE:
-        return replace(draft, next_occurrence=None, series_id=None, occurrence=None)
-    next_on = fields.due_date and next_occurrence(
-        fields.recurrence_pattern, fields.recurrence_interval, fields.due_date
-    )
+        return replace(
+            draft, recurrence_anchor=None, next_occurrence=None, series_id=None, occurrence=None
+        )
     return replace(
         draft,
-        next_occurrence=next_on,
+        next_occurrence=next_day_if_on_time(fields, draft.recurrence_anchor),
         series_id=draft.series_id or new_id(),
         occurrence=draft.occurrence or 1,
     )
+
+
+def _anchored(draft: Draft) -> Draft:
+    return replace(draft, recurrence_anchor=draft.fields.due_date)
+
+
+def _counts_anew(before: TaskFields, after: TaskFields) -> bool:
+    """Tell whether a series counts from another day, or otherwise, from here on."""
+    return any(getattr(before, name) != getattr(after, name) for name in _ANCHORED_BY)
 
 
 def _changed(before: Draft, after: Draft) -> tuple[str, ...]:
@@ -158,8 +190,16 @@ def _columns(draft: Draft) -> dict[str, object]:
     return own | {name: getattr(draft.fields, name) for name in TaskFields.model_fields}
 
 
-def _same_names(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+def same_names(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Tell whether tags are the same, without case."""
     return {name.casefold() for name in left} == {name.casefold() for name in right}
+
+
+def _check_rule(fields: TaskFields) -> None:
+    if fields.recurrence_rule is not None:
+        parts = parse_rule(fields.recurrence_rule)
+        if problem := misfit(fields.recurrence_pattern, parts):
+            raise RuleError("recurrence_rule", "fits_pattern", problem)
 
 
 def _check_reminder(remind_at: datetime | None, now: datetime) -> None:

@@ -126,6 +126,8 @@ class Committer:
         self.trouble.over()
         if events:
             self._dead_in_a_row = 0
+            if self.worker.committed is not None:
+                self.worker.committed()
         EFFECTS_APPLIED.labels(self.worker.app).inc(len(events))
         EFFECTS_SKIPPED.labels(self.worker.app).inc(len(run.records) - len(events))
 

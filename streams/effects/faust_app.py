@@ -5,6 +5,7 @@ follow what was done, and are for lag tools only. What it does when left alone i
 tests/integration/test_faust_behaviour.py.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from schemas.settings import MissingSettingError, Settings, load_settings
 from streams.effects.faust_settings import configuration
 from streams.effects.processor import PAGE, Processor
 from streams.effects.retrying import StoppingError, Trouble
-from streams.effects.worker import Worker
+from streams.effects.worker import Beside, Post, Worker
 from streams.observability.health import Health
 from streams.observability.health_port import health_port
 from streams.store.database import open_database
@@ -71,7 +72,11 @@ class WorkerApp(faust.App):
         )
         self.task(self._watch)
         self._joined = Event()
+        self._assigned: frozenset[int] = frozenset()
+        self._wake = asyncio.Event()
         self.on_partitions_assigned.connect(self._note_assignment)
+        self._beside_trouble = Trouble()
+        self._partition_count = 0
 
     @property
     def processor(self) -> Processor:
@@ -92,18 +97,18 @@ class WorkerApp(faust.App):
         transport = await enter(open_transport(self._settings))
         trouble = Trouble(reason="not in its group yet")
         self._processor = Processor(self._worker, database, transport, trouble)
-        health = Health(
-            {
-                "database": database.check,
-                "log": transport.check,
-                "effects": self._processor.trouble.check,
-            }
-        )
-        await enter(health_port(self._settings, health))
+        self._beside_trouble.stopping = trouble.stopping
+        checks = {"database": database.check, "log": transport.check, "effects": trouble.check}
+        if self._worker.beside is not None:
+            checks["beside"] = self._beside_trouble.check
+        await enter(health_port(self._settings, Health(checks)))
         try:
             await self._wait_for_topic()
         except StoppingError:
             return  # Faust starts nothing more of an app that was stopped meanwhile.
+        if self._worker.beside is not None:
+            # As a task of Faust's it would wait for the first sharing out of the partitions.
+            self.add_future(self._work_beside(self._worker.beside))
         await super().on_start()
 
     async def on_stop(self) -> None:
@@ -113,6 +118,7 @@ class WorkerApp(faust.App):
         deadline.start()
         if self._processor is not None:
             self._processor.trouble.stopping.set()
+        self._wake.set()
         await super().on_stop()
 
     async def on_shutdown(self) -> None:
@@ -131,7 +137,8 @@ class WorkerApp(faust.App):
     async def _wait_for_topic(self) -> None:
         while True:
             try:
-                await self.processor.transport.extents(self._worker.topic.name)
+                extents = await self.processor.transport.extents(self._worker.topic.name)
+                self._partition_count = len(extents)
                 return
             except TransportError as error:
                 reason = f"the log or the topic is not there: {error}"
@@ -142,7 +149,24 @@ class WorkerApp(faust.App):
         _sender, assigned = arguments
         numbers = sorted(place.partition for place in assigned)
         _log.info("works on the partitions %s of %s", numbers, self._worker.topic.name)
+        self._assigned = frozenset(numbers)
+        self._wake.set()
         self._joined.set()
+
+    async def _work_beside(self, beside: Beside) -> None:
+        """Run what the worker does beside its topic; it has no partitions yet."""
+        post = Post(
+            settings=self._settings,
+            database=self.processor.database,
+            trouble=self._beside_trouble,
+            partition_count=self._partition_count,
+            partitions=lambda: self._assigned,
+            wake=self._wake,
+        )
+        try:
+            await beside(post)
+        except StoppingError:
+            return
 
     async def _consume(self, stream: StreamT[bytes]) -> None:
         # Faust yields the events themselves here, where its types say values.

@@ -34,11 +34,15 @@ class Instance:
     def environment(self) -> Mapping[str, str]:
         """Give what the processes need to know beside their own settings."""
         secret = self.settings.jwt_secret
+        smtp_url = self.settings.smtp_url
+        keys = ",".join(key.get_secret_value() for key in self.settings.channel_keys)
         return {
             "DATABASE_URL": self.settings.required_database_url(),
             "KAFKA_BOOTSTRAP_SERVERS": self.settings.required_bootstrap_servers(),
             "KAFKA_PARTITIONS": str(self.settings.kafka_partitions),
             "JWT_SECRET": secret.get_secret_value() if secret else "",
+            "CHANNEL_KEYS": keys,
+            "SMTP_URL": smtp_url.get_secret_value() if smtp_url else "",
         }
 
 
@@ -112,4 +116,8 @@ def _filled(
             update["kafka_partitions"] = PARTITIONS
     if settings.jwt_secret is None:
         update["jwt_secret"] = SecretStr(read_secret(settings.data_dir / "jwt_secret"))
+    if not settings.channel_keys:
+        update["channel_keys"] = (SecretStr(read_secret(settings.data_dir / "channel_key")),)
+    if settings.smtp_url is None:
+        update["smtp_url"] = SecretStr(f"file:{(settings.data_dir / 'mails').absolute()}")
     return settings.model_copy(update=update)

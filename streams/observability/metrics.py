@@ -50,6 +50,30 @@ EFFECTS_LAG = Gauge(
     "taskflow_effects_lag", "Records behind the end of the partition.", ["app", "partition"]
 )
 
+DELIVERIES = Counter(
+    "taskflow_deliveries_total",
+    "Attempts to send a notification, by what came of them: sent, waiting, failed.",
+    ["channel", "outcome"],
+)
+
+RECURRENCE_STEPS = Counter(
+    "taskflow_recurrence_steps_total",
+    "Successors of recurring tasks that were looked at, by what was decided.",
+    ["verdict"],
+)
+REMINDERS_FIRED = Counter("taskflow_reminders_fired_total", "Reminders fired.", ["late"])
+REMINDERS_LATENESS = Histogram(
+    "taskflow_reminders_lateness_seconds",
+    "From a reminder's instant to its firing, by the database's clock.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600),
+)
+REMINDERS_HELD = Gauge("taskflow_reminders_held", "Reminders in the worker's window.")
+REMINDERS_SWEPT = Counter(
+    "taskflow_reminders_swept_total",
+    "Reminders that only the sweep found. Alarm on those whose event was consumed.",
+    ["event_consumed"],
+)
+
 CONNECTIONS = Gauge("taskflow_gateway_connections", "Websockets open and authenticated.")
 FRAMES_SENT = Counter("taskflow_gateway_events_total", "Event frames queued to clients.")
 CLOSES = Counter("taskflow_gateway_closes_total", "Connections ended by the gateway.", ["reason"])

@@ -12,8 +12,6 @@ from schemas.tasks import Task
 from streams.domain.tasks import Change
 from streams.store.database import Database, Row, Session, StoreError
 
-_SOURCE = "/taskflow/api"
-
 _TAGS = """
     named AS (
         -- DO UPDATE and not DO NOTHING, which would lose a tag that is made at the same moment;
@@ -52,10 +50,13 @@ _INSERT = f"""
     written AS (
         INSERT INTO tasks
             (id, user_id, tag_names, title, description, priority, due_date, remind_at,
-             recurrence_pattern, recurrence_interval, recurrence_mode,
-             next_occurrence, series_id, occurrence, created_at, updated_at)
-        SELECT $1, $2, all_names, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, now, now
+             recurrence_pattern, recurrence_interval, recurrence_mode, recurrence_rule,
+             recurrence_catch_up, recurrence_anchor, next_occurrence, series_id, occurrence,
+             created_at, updated_at)
+        SELECT $1, $2, all_names, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+               $25, now, now
           FROM names, instant
+        ON CONFLICT (id) DO NOTHING
         RETURNING *
     ),
     {_LOG}"""
@@ -64,26 +65,27 @@ _UPDATE = f"""
     WITH held AS (
         -- The task before its tags, as whoever locked the task has it: two writers never wait for
         -- each other. And who comes too late makes no tags.
-        SELECT FROM tasks WHERE id = $1 AND user_id = $2 AND version = $27 FOR NO KEY UPDATE
+        SELECT FROM tasks WHERE id = $1 AND user_id = $2 AND version = $30 FOR NO KEY UPDATE
     ),
     {_TAGS.format(condition="EXISTS (SELECT FROM held)")},
     written AS (
         UPDATE tasks SET
-            tag_names = CASE WHEN $26 THEN (SELECT all_names FROM names) ELSE tag_names END,
+            tag_names = CASE WHEN $29 THEN (SELECT all_names FROM names) ELSE tag_names END,
             title = $12, description = $13, priority = $14, due_date = $15, remind_at = $16,
             recurrence_pattern = $17, recurrence_interval = $18, recurrence_mode = $19,
-            next_occurrence = $20, series_id = $21, occurrence = $22,
-            status = $23, completed_at = $24, deleted_at = $25,
+            recurrence_rule = $20, recurrence_catch_up = $21, recurrence_anchor = $22,
+            next_occurrence = $23, series_id = $24, occurrence = $25,
+            status = $26, completed_at = $27, deleted_at = $28,
             version = version + 1,
             -- Strictly after the version before, whatever the clock does.
             updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond'),
             change_xid = pg_current_xact_id()
-         WHERE id = $1 AND user_id = $2 AND version = $27
+         WHERE id = $1 AND user_id = $2 AND version = $30
         RETURNING *
     ),
     unlinked AS (
         DELETE FROM todo_tags
-         WHERE $26 AND todo_id = (SELECT id FROM written)
+         WHERE $29 AND todo_id = (SELECT id FROM written)
            AND tag_id <> ALL (SELECT id FROM named)
     ),
     {_LOG}"""
@@ -118,6 +120,7 @@ class Origin:
 
     actor: Actor
     traceparent: str | None = None
+    source: str = "/taskflow/api"
 
 
 async def insert_task(database: Statements, user_id: UUID, change: Change, origin: Origin) -> Task:
@@ -125,17 +128,28 @@ async def insert_task(database: Statements, user_id: UUID, change: Change, origi
 
     Raises `NoSuchUserError` if the account is gone.
     """
+    task = await insert_task_once(database, new_id(), user_id, change, origin)
+    if task is None:
+        raise AssertionError("an id that was just made is nobody's")
+    return task
+
+
+async def insert_task_once(
+    database: Statements, task_id: UUID, user_id: UUID, change: Change, origin: Origin
+) -> Task | None:
+    """Write a new task of a given id and its event; None, and no event, if there is one already.
+
+    Raises `NoSuchUserError` if the account is gone.
+    """
     try:
         row = await database.fetchrow(
-            _INSERT, new_id(), user_id, *_written(change, origin, tags_changed=True)
+            _INSERT, task_id, user_id, *_written(change, origin, tags_changed=True)
         )
     except StoreError as error:
         if error.constraint in _OF_USERS:
             raise NoSuchUserError from error
         raise
-    if row is None:
-        raise AssertionError("an INSERT without a condition gives its row")
-    return _task(row)
+    return _task(row) if row else None
 
 
 async def update_task(
@@ -190,7 +204,7 @@ def _written(change: Change, origin: Origin, *, tags_changed: bool) -> tuple[obj
         [name.casefold() for name in names],
         new_id(),
         change.event_type,
-        _SOURCE,
+        origin.source,
         origin.traceparent,
         list(change.changed),
         codec.encode(origin.actor.model_dump()).decode(),
@@ -202,6 +216,9 @@ def _written(change: Change, origin: Origin, *, tags_changed: bool) -> tuple[obj
         fields.recurrence_pattern,
         fields.recurrence_interval,
         fields.recurrence_mode,
+        fields.recurrence_rule,
+        fields.recurrence_catch_up,
+        draft.recurrence_anchor,
         draft.next_occurrence,
         draft.series_id,
         draft.occurrence,

@@ -1,11 +1,12 @@
 """Accounts in PostgreSQL."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from schemas.accounts import User
-from streams.store.database import Database, Fault, Row, StoreError
+from streams.store.database import Database, Fault, Row, Session, StoreError
 
 _COLUMNS = "id, email, name, timezone, created_at, updated_at"
 
@@ -25,6 +26,7 @@ _INSERT_SESSION = """
     VALUES ($1, $2, $1, $3, $4)"""
 
 _FIND = f"SELECT {_COLUMNS} FROM users WHERE id = $1"
+_TIMEZONES = "SELECT id, timezone FROM users WHERE id = ANY ($1::uuid[])"
 _FIND_BY_EMAIL = f"SELECT {_COLUMNS}, password_hash FROM users WHERE email_key = $1"
 
 
@@ -93,6 +95,12 @@ async def find_credentials(database: Database, email: str) -> tuple[User, str] |
     """Give an account by its address, compared without case, and its password's hash."""
     row = await database.fetchrow(_FIND_BY_EMAIL, email.strip().casefold())
     return (_user(row), row["password_hash"]) if row else None
+
+
+async def timezones_of(session: Session, user_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+    """Give the time zones of those accounts that there are."""
+    rows = await session.fetch(_TIMEZONES, list(user_ids))
+    return {row["id"]: row["timezone"] for row in rows}
 
 
 def _user(row: Row) -> User:

@@ -13,6 +13,7 @@ ENDED = (
     "completed_at",
     "next_occurrence",
     "occurrence",
+    "recurrence_anchor",
     "recurrence_pattern",
     "series_id",
     "status",
@@ -64,7 +65,7 @@ async def test_changed_names_all_fields_that_the_write_changed(api: Api, ada: Pe
     assert told == [
         ("created", []),
         ("updated", ["tags", "title"]),
-        ("updated", ["due_date", "next_occurrence"]),
+        ("updated", ["due_date", "next_occurrence", "recurrence_anchor"]),
         (
             "completed",
             [*ENDED],

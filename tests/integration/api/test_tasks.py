@@ -23,6 +23,9 @@ FIELDS = [
     "recurrence_pattern",
     "recurrence_interval",
     "recurrence_mode",
+    "recurrence_rule",
+    "recurrence_catch_up",
+    "recurrence_anchor",
     "next_occurrence",
     "series_id",
     "occurrence",
@@ -42,6 +45,8 @@ FULL: Json = {
     "recurrence_pattern": "monthly",
     "recurrence_interval": 1,
     "recurrence_mode": "completion",
+    "recurrence_rule": "COUNT=12",
+    "recurrence_catch_up": "one",
     "tags": ["home", "money"],
 }
 
@@ -58,6 +63,7 @@ async def test_a_task_of_just_a_title_has_the_defaults(ada: Person) -> None:
     server = {"id", "created_at", "updated_at"}
     assert {name: task[name] for name in FIELDS if name not in server} == {
         **dict.fromkeys(("description", "due_date", "remind_at", "next_occurrence", "series_id")),
+        **dict.fromkeys(("recurrence_rule", "recurrence_anchor")),
         **dict.fromkeys(("occurrence", "completed_at", "deleted_at")),
         "user_id": str(ada.id),
         "title": "Pay rent",
@@ -67,6 +73,7 @@ async def test_a_task_of_just_a_title_has_the_defaults(ada: Person) -> None:
         "recurrence_pattern": "none",
         "recurrence_interval": 1,
         "recurrence_mode": "due",
+        "recurrence_catch_up": "none",
         "tags": [],
         "version": 1,
     }
@@ -161,11 +168,11 @@ async def test_put_replaces_all_but_the_status(ada: Person) -> None:
 
 async def test_patch_merges_and_null_clears_only_what_may_be_empty(ada: Person) -> None:
     task = await ada.create(**FULL)
-    for name in ("description", "due_date", "remind_at"):
+    for name in ("description", "due_date", "remind_at", "recurrence_rule"):
         task = read(await ada.ask("PATCH", f"/tasks/{task['id']}", json={name: None}))
         assert task[name] is None
     assert task["next_occurrence"] is None
-    kept = {"description": None, "due_date": None, "remind_at": None}
+    kept = dict.fromkeys(("description", "due_date", "remind_at", "recurrence_rule"))
     assert {name: task[name] for name in FULL} == FULL | kept
     for name in set(FULL) - set(kept) | {"status"}:
         answer = await ada.ask("PATCH", f"/tasks/{task['id']}", json={name: None})

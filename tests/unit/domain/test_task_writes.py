@@ -251,7 +251,13 @@ class TestSeries:
         task = new_task(due_date="2027-01-31")
         on = patch(task, recurrence_pattern="weekly")
         assert on
-        assert on.changed == ("next_occurrence", "occurrence", "recurrence_pattern", "series_id")
+        assert on.changed == (
+            "next_occurrence",
+            "occurrence",
+            "recurrence_anchor",
+            "recurrence_pattern",
+            "series_id",
+        )
         recurring = written(task, on)
         off = patch(recurring, recurrence_pattern="none")
         assert off
@@ -267,7 +273,8 @@ class TestSeries:
         ):
             change = patch(task, **body)
             assert change
-            assert change.changed == tuple(sorted([*body, "next_occurrence"]))
+            anchor = ["recurrence_anchor"] if "due_date" in body else []
+            assert change.changed == tuple(sorted([*body, *anchor, "next_occurrence"]))
             assert change.draft.next_occurrence == next_on
             assert (change.draft.series_id, change.draft.occurrence) == (task.series_id, 1)
 

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from schemas.bodies import TaskPut
 from schemas.ids import new_id
-from schemas.tasks import Priority, RecurrenceMode, RecurrencePattern, Status, Task, TaskFields
+from schemas.tasks import (
+    Priority,
+    RecurrenceCatchUp,
+    RecurrenceMode,
+    RecurrencePattern,
+    Status,
+    Task,
+    TaskFields,
+)
 from streams.domain import tasks
 from streams.domain.tasks import Change
 
@@ -39,6 +47,7 @@ def _task(change: Change, kept: dict[str, Any]) -> Task:
             "completed": draft.status is Status.COMPLETED,
             "completed_at": draft.completed_at,
             "deleted_at": draft.deleted_at,
+            "recurrence_anchor": draft.recurrence_anchor,
             "next_occurrence": draft.next_occurrence,
             "series_id": draft.series_id,
             "occurrence": draft.occurrence,
@@ -57,6 +66,7 @@ WISHES: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
         "recurrence_pattern": st.sampled_from(RecurrencePattern),
         "recurrence_interval": st.integers(1, 999),
         "recurrence_mode": st.sampled_from(RecurrenceMode),
+        "recurrence_catch_up": st.sampled_from(RecurrenceCatchUp),
         "tags": st.lists(st.sampled_from(["home", "Home", "HOME", "work", "ß", "ss"]), max_size=5),
     },
 )

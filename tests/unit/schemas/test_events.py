@@ -18,6 +18,8 @@ def test_the_known_types_are_the_contracts() -> None:
         "taskflow.reminder.due",
         "taskflow.notification.sent",
         "taskflow.notification.failed",
+        "taskflow.channel.off",
+        "taskflow.mail.requested",
         "taskflow.session.revoked",
         "taskflow.user.deleted",
     }

@@ -12,6 +12,7 @@ from schemas.tasks import (
     DESCRIPTION_MAX,
     TAGS_MAX,
     Priority,
+    RecurrenceCatchUp,
     RecurrenceMode,
     RecurrencePattern,
     Status,
@@ -45,6 +46,8 @@ def test_a_title_is_enough_and_the_rest_is_the_contracts_default() -> None:
         "recurrence_pattern": RecurrencePattern.NONE,
         "recurrence_interval": 1,
         "recurrence_mode": RecurrenceMode.DUE,
+        "recurrence_rule": None,
+        "recurrence_catch_up": RecurrenceCatchUp.NONE,
         "tags": (),
     }
 
@@ -121,7 +124,7 @@ def test_a_patch_of_nothing_names_nothing() -> None:
 
 @pytest.mark.parametrize("field", sorted(CLIENT_SETS))
 def test_null_clears_what_may_be_empty_and_is_refused_elsewhere(field: str) -> None:
-    may_be_empty = field in {"description", "due_date", "remind_at"}
+    may_be_empty = field in {"description", "due_date", "remind_at", "recurrence_rule"}
     assert broken({field: None}, TaskPatch) == (set() if may_be_empty else {field})
 
 
@@ -150,7 +153,16 @@ def test_an_instant_without_a_zone_is_no_instant_of_a_task(field: str) -> None:
     assert getattr(task, field) == datetime(2027, 1, 1, 8, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("field", sorted(Task.model_fields))
+ADDED = {"recurrence_rule", "recurrence_catch_up", "recurrence_anchor"}
+
+
+@pytest.mark.parametrize("field", sorted(ADDED))
+def test_a_task_of_an_event_from_before_a_field_was_added_is_read(field: str) -> None:
+    kept = {name: value for name, value in task_json().items() if name != field}
+    assert getattr(Task.model_validate(kept), field) in {None, RecurrenceCatchUp.NONE}
+
+
+@pytest.mark.parametrize("field", sorted(set(Task.model_fields) - ADDED))
 def test_a_task_without_one_of_its_fields_is_refused(field: str) -> None:
     with pytest.raises(ValidationError):
         Task.model_validate({name: value for name, value in task_json().items() if name != field})

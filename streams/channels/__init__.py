@@ -1,0 +1,1 @@
+"""Channels: how a message leaves for where its user wants it."""
