@@ -84,7 +84,8 @@ class PostgresServer:
         """Make a database where there is none of that name, and give its address."""
         exists = self._psql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'")
         if not exists:
-            self._psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+            # Half the time of copying through the log, for databases as small as these.
+            self._psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         return self.url(name)
 
     def kill(self) -> None:

@@ -102,6 +102,7 @@ async def bench(
     return Bench(stack, database, transport, await make_users(database))
 
 
+@pytest.mark.long
 async def test_a_few_reminders_fire_within_milliseconds(bench: Bench) -> None:
     """All of what follows, in short."""
     await bench.plan_ahead(5_000)

@@ -12,7 +12,7 @@ from tests.chaos.workload import Workload
 @pytest.mark.parametrize(
     ("down_s", "creates"),
     [
-        pytest.param(6.0, 400, id="short"),
+        pytest.param(4.0, 240, id="short"),
         pytest.param(60.0, 4_000, id="long", marks=pytest.mark.long),
     ],
 )
@@ -52,7 +52,7 @@ async def timed(load: Workload) -> float:
 
 @pytest.mark.parametrize(
     "creates",
-    [pytest.param(400, id="short"), pytest.param(2_000, id="long", marks=pytest.mark.long)],
+    [pytest.param(240, id="short"), pytest.param(2_000, id="long", marks=pytest.mark.long)],
 )
 async def test_a_database_restart_is_told_to_callers_and_waited_for_by_workers(
     campaign: Campaign, creates: int

@@ -69,7 +69,7 @@ async def kill_in_turn(workers: list[Child], every_s: float, until: float) -> in
 @pytest.mark.parametrize(
     ("count", "over_s", "every_s"),
     [
-        pytest.param(400, 3, 1.4, id="short"),
+        pytest.param(400, 3, 1.4, id="short", marks=pytest.mark.long),
         pytest.param(20_000, 120, KILL_EVERY_S, id="long", marks=pytest.mark.long),
     ],
 )

@@ -57,6 +57,7 @@ def test_a_killed_supervisor_is_recovered_by_the_next_start(fresh: Up) -> None:
     assert not (fresh.directory / "env").exists()
 
 
+@pytest.mark.long
 def test_down_ends_what_a_killed_supervisor_left(fresh: Up) -> None:
     """It says how many processes that were."""
     fresh.start().wait_until_up()
@@ -156,6 +157,7 @@ def test_without_an_instance_a_command_says_what_to_set(fresh: Up) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.long
 async def test_servers_that_are_given_are_used_and_none_is_started(instance: Up, fresh: Up) -> None:
     """The schema and the topics are made there."""
     lines = (instance.directory / "env").read_text().splitlines()

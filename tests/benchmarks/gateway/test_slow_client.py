@@ -91,7 +91,7 @@ class Trial:
 @pytest.mark.parametrize(
     ("connections", "per_s", "seconds", "pairs"),
     [
-        pytest.param(20, 1_000, 4, 1, id="short"),
+        pytest.param(20, 1_000, 4, 1, id="short", marks=pytest.mark.long),
         pytest.param(200, 1_000, 8, 4, id="long", marks=pytest.mark.long),
     ],
 )

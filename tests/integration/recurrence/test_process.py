@@ -108,6 +108,7 @@ async def chase(
     )
 
 
+@pytest.mark.long
 async def test_workers_that_are_killed_leave_exactly_one_successor_each(
     stack: Stack, world: RecurrenceWorld, transport: Transport
 ) -> None:
