@@ -1,7 +1,5 @@
 """The ledger: how far each worker is, moved in the transaction that writes its effects."""
 
-from collections.abc import Mapping
-
 from streams.store.database import Database, Session
 
 _BEGIN = """
@@ -17,8 +15,6 @@ _MOVE = """
     UPDATE stream_offsets SET next_offset = $5, moved_at = clock_timestamp()
      WHERE app = $1 AND topic = $2 AND partition = $3 AND next_offset = $4
     RETURNING next_offset"""
-
-_ALL = "SELECT partition, next_offset FROM stream_offsets WHERE app = $1 AND topic = $2"
 
 
 async def next_offset(database: Database, app: str, topic: str, partition: int, start: int) -> int:
@@ -40,9 +36,3 @@ async def move_offset(
     It locks the row, so that the other worker waits until this transaction has ended.
     """
     return await session.fetchrow(_MOVE, app, topic, partition, begin, end) is not None
-
-
-async def all_offsets(database: Database, app: str, topic: str) -> Mapping[int, int]:
-    """Give the next offset of each partition in which this worker ever was."""
-    rows = await database.fetch(_ALL, app, topic)
-    return {row["partition"]: row["next_offset"] for row in rows}
