@@ -1,5 +1,6 @@
 """Channels: where a user wants to be told; a secret is shown once, in the answer that made it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,6 +22,7 @@ from api.services import Services, services
 from schemas import codec
 from schemas.ids import new_id
 from schemas.notifications import (
+    EMAIL_TYPES,
     Channel,
     ChannelCreate,
     ChannelKind,
@@ -45,8 +47,8 @@ from streams.store.channels import (
     update_channel,
 )
 from streams.store.deliveries import list_deliveries as list_stored_deliveries
-from streams.store.deliveries import queue_test
 from streams.store.mails import is_email_verified
+from streams.store.queueing import queue_test
 from streams.store.vault import SealedError, Vault
 
 BOTH_SECRETS = timedelta(hours=24)
@@ -70,6 +72,7 @@ async def create(request: Request) -> Response:
     user_id = path_user(request)
     body = parse_body(request, raw, ChannelCreate)
     own = services(request)
+    types = _types(body.kind, body.event_types)
     channel_id, secret, sealed = new_id(), None, None
     if body.kind is ChannelKind.WEBHOOK:
         secret = new_secret()
@@ -81,7 +84,7 @@ async def create(request: Request) -> Response:
     name = body.name or body.kind.value
     try:
         channel = await insert_channel(
-            own.database, user_id, channel_id, body.kind, name, body.event_types, sealed
+            own.database, user_id, channel_id, body.kind, name, types, sealed
         )
     except TooManyChannelsError as error:
         detail = f"A user has at most {CHANNELS_MAX} channels."
@@ -109,7 +112,9 @@ async def patch(request: Request) -> Response:
     after = replace(
         channel,
         name=body.name if "name" in named else channel.name,
-        event_types=body.event_types if "event_types" in named else channel.event_types,
+        event_types=_types(channel.kind, body.event_types)
+        if "event_types" in named
+        else channel.event_types,
         enabled=body.enabled if "enabled" in named else channel.enabled,
     )
     if "url" in named:
@@ -150,7 +155,8 @@ async def test(request: Request) -> Response:
     }
     text = codec.encode(event).decode()
     if not await queue_test(own.database, user_id, channel.id, test_id, TEST_TYPE, text):
-        raise ProblemError(Problem.CONFLICT, "The channel is switched off.")
+        detail = "The channel is switched off, or too much waits in it."
+        raise ProblemError(Problem.CONFLICT, detail)
     found = await list_stored_deliveries(own.database, user_id, channel.id, None, 10)
     return json_answer(next(item for item in found if item.id == test_id), 202)
 
@@ -226,6 +232,20 @@ def _url(own: Services, url: str | None) -> str:
     if fault is not None:
         raise invalid(FieldError(field="/url", rule="url", message=fault))
     return url
+
+
+def _types(kind: ChannelKind, names: Sequence[str]) -> tuple[str, ...]:
+    """Give each name once, in order; of what an email does not tell, name each."""
+    if kind is ChannelKind.EMAIL:
+        message = f"an email tells of {', '.join(EMAIL_TYPES)} alone"
+        faults = [
+            FieldError(field=f"/event_types/{index}", rule="one_of", message=message)
+            for index, name in enumerate(names)
+            if name not in EMAIL_TYPES
+        ]
+        if faults:
+            raise invalid(*faults)
+    return tuple(sorted(set(names)))
 
 
 def _refuse_url(url: str | None) -> None:

@@ -13,6 +13,7 @@ from schemas.tasks import Task
 CONTENT_TYPE = b"application/cloudevents+json"
 TYPE_PREFIX = "taskflow."
 TASK_TYPE_PREFIX = "taskflow.task."
+TAG_TYPE_PREFIX = "taskflow.tag."
 REMINDER_DUE = "taskflow.reminder.due"
 NOTIFICATION_SENT = "taskflow.notification.sent"
 NOTIFICATION_FAILED = "taskflow.notification.failed"
@@ -170,3 +171,8 @@ _DATA: Mapping[str, type[BaseModel]] = {type_.value: TaskChange for type_ in Tas
 EVENTS: Mapping[str, type[Envelope]] = {type_: _event(type_, data) for type_, data in _DATA.items()}
 """Every type whose data is fixed, and the model of such an event. There may be others, now or
 later: a reader that meets one skips it."""
+
+CHANGE_TYPES = tuple(
+    sorted(type_ for type_ in EVENTS if type_.startswith((TASK_TYPE_PREFIX, TAG_TYPE_PREFIX)))
+)
+"""What happens to tasks and tags; all of it is in the topic `task-events`."""

@@ -20,8 +20,14 @@ from streams.effects.reading import Event, PoisonError, first_rule
 from streams.effects.worker import Post, Worker
 from streams.store.bell import open_bell
 from streams.store.database import Database, Session, StoreError, open_database
-from streams.store.deliveries import AskedMail, Told, queue_deliveries, queue_mails
 from streams.store.notifications import NewNotification, insert_notifications, prune
+from streams.store.queueing import (
+    AskedMail,
+    Told,
+    lock_listeners,
+    queue_deliveries,
+    queue_mails,
+)
 from streams.store.users import timezones_of
 
 POOL_SIZE = 6
@@ -53,7 +59,18 @@ async def _tell(session: Session, events: Sequence[Event]) -> None:
         told_of(event, new) for event, new in zip(events, wanted, strict=True) if new.id in written
     ]
     if told:
-        await queue_deliveries(session, told)
+        await _queue(session, told)
+
+
+async def _queue(session: Session, told: Sequence[Told]) -> None:
+    users, types = {item.user_id for item in told}, {item.event_type for item in told}
+    wanted = [
+        (item, channel)
+        for channel in await lock_listeners(session, users, types)
+        for item in told
+        if item.user_id == channel.user_id and item.event_type in channel.event_types
+    ]
+    await queue_deliveries(session, wanted)
 
 
 def notification_of(event: Event, timezone: str) -> NewNotification:

@@ -138,7 +138,7 @@ class Stack:
         extra: dict[str, object] = {}
         if kind not in {"api", "gateway"}:
             extra["HEALTH_PORT"] = health_port
-        if kind in {"audit", "recurrence", "reminders", "notifications"}:
+        if kind in {"audit", "recurrence", "reminders", "notifications", "webhooks"}:
             extra["CONSUMER_INSTANCE_ID"] = name
         child = Child(
             name=name,
@@ -177,4 +177,5 @@ _COMMANDS = {
     "relay": (sys.executable, "-m", "streams.relay"),
     "audit": (sys.executable, "-m", "faust", "-A", "streams.audit", "worker", "-l", "info"),
     "reminders": (sys.executable, "-m", "faust", "-A", "streams.reminders", "worker", "-l", "info"),
+    "webhooks": (sys.executable, "-m", "faust", "-A", "streams.webhooks", "worker", "-l", "info"),
 }

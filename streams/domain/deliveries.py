@@ -9,6 +9,9 @@ from typing import Literal
 from uuid import UUID, uuid5
 
 ERROR_CHARS_MAX = 500
+WAITING_MAX = 10_000
+"""Deliveries that wait in one channel, looked at after each batch of events. Over it the channel is
+switched off: its receiver is slower than its events, or has been away for too many of them."""
 
 WAITS = tuple(
     timedelta(seconds=seconds)

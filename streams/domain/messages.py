@@ -64,6 +64,15 @@ def off_message(channel: str, error: str) -> Message:
     )
 
 
+def full_message(channel: str, waiting_max: int) -> Message:
+    """Tell that a channel was switched off, since it takes less than it is told."""
+    return _message(
+        f"Switched off: {channel}",
+        f"Over {waiting_max:,} messages waited in this channel, so it was switched off, and they"
+        " were given up. Mend it, or let it carry fewer kinds of events, and switch it on again.",
+    )
+
+
 def verification_message(token: str) -> Message:
     """Ask the owner of an address to prove it."""
     return _message(

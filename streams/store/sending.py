@@ -196,17 +196,14 @@ async def settle(
     async with database.transaction() as session:
         row = await session.fetchrow(_SETTLE, *_settled(parcel, outcome, verdict))
         if row is not None and verdict.switch_off and not isinstance(outcome, Sent):
-            await give_up_waiting(session, parcel.channel_id, "the channel was switched off")
-            await session.fetch(
-                _SWITCH_OFF,
-                parcel.channel_id,
-                outcome.error,
-                new_id(),
-                new_id(),
-                off.title,
-                off.body,
-            )
+            await switch_off(session, parcel.channel_id, outcome.error, off)
     return row is not None
+
+
+async def switch_off(session: Session, channel_id: UUID, error: str, off: Message) -> None:
+    """Switch a channel off, let all fail that waits in it, and tell its user."""
+    await give_up_waiting(session, channel_id, "the channel was switched off")
+    await session.fetch(_SWITCH_OFF, channel_id, error, new_id(), new_id(), off.title, off.body)
 
 
 async def give_up_waiting(session: Session, channel_id: UUID, error: str) -> None:

@@ -21,6 +21,16 @@ def worker() -> Iterator[ModuleType]:
     load_settings.cache_clear()
 
 
+@pytest.fixture(scope="session")
+def webhooks() -> Iterator[ModuleType]:
+    """Import the worker of webhooks, as `worker` does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+        load_settings.cache_clear()
+        yield importlib.import_module("streams.webhooks")
+    load_settings.cache_clear()
+
+
 @pytest.fixture
 def world(database: Database, worker: ModuleType, database_url: str) -> World:
     """Give a world on a fresh database."""

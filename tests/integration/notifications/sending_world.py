@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 from uuid import UUID, uuid4
 
-from schemas.events import REMINDER_DUE, Envelope
+from schemas.events import REMINDER_DUE, Envelope, TaskEventType
 from schemas.ids import new_id
 from schemas.notifications import ChannelKind, Delivery, Notification
 from schemas.settings import Settings
@@ -67,12 +67,14 @@ class World:
             )
         return user_id
 
-    async def hook(self, url: str, user_id: UUID | None = None) -> Hooked:
+    async def hook(
+        self, url: str, user_id: UUID | None = None, types: Sequence[str] = (REMINDER_DUE,)
+    ) -> Hooked:
         owner = user_id or await self.user()
         channel_id, secret = new_id(), new_secret()
         sealed = seal_hook(self.vault, channel_id, Hook(url, secret))
         await insert_channel(
-            self.database, owner, channel_id, ChannelKind.WEBHOOK, "home", (REMINDER_DUE,), sealed
+            self.database, owner, channel_id, ChannelKind.WEBHOOK, "home", types, sealed
         )
         return Hooked(owner, channel_id, secret)
 
@@ -154,6 +156,32 @@ def reminder_bytes(user_id: UUID, title: str = "Pay rent", **changes: object) ->
     at = "2027-01-31T08:00:00Z"
     data = {"task": task, "remind_at": at, "fired_at": at, "late": False} | changes
     return envelope(data, REMINDER_DUE, partitionkey=str(user_id), subject=task["id"])
+
+
+def change(
+    user_id: UUID,
+    type_: str = TaskEventType.UPDATED,
+    at: datetime | None = None,
+    task: Mapping[str, object] | None = None,
+) -> Event:
+    """Make the event of a change of a task as it comes from the log."""
+    value = change_bytes(user_id, type_, at, task)
+    record = Record("task-events", 0, 0, str(user_id).encode(), value, (), 0)
+    return Event(record, Envelope.model_validate_json(value))
+
+
+def change_bytes(
+    user_id: UUID,
+    type_: str = TaskEventType.UPDATED,
+    at: datetime | None = None,
+    task: Mapping[str, object] | None = None,
+) -> bytes:
+    """Make the envelope of a change of a task, as of now; `task` has what is unusual of it."""
+    whole = task_json(user_id=str(user_id), id=str(new_id())) | dict(task or {})
+    actor = {"kind": "user", "id": str(user_id)}
+    data = {"task": whole, "changed": ["title"], "actor": actor}
+    time = (at or datetime.now(UTC)).isoformat()
+    return envelope(data, type_, partitionkey=str(user_id), subject=whole["id"], time=time)
 
 
 def make_world(database: Database, worker: ModuleType, settings: Settings) -> World:

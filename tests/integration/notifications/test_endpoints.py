@@ -6,6 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from schemas.events import REMINDER_DUE
+from schemas.notifications import WEBHOOK_TYPES
 from streams.store.channels import CHANNELS_MAX, find_channel, open_hook
 from streams.store.vault import SealedError, make_vault
 from tests.integration.api.world import Api, Json, Person, broken, problem, read, running_api
@@ -174,7 +176,8 @@ async def test_a_channel_is_changed_switched_off_and_deleted(ada: Person, world:
         ({"kind": "webhook", "url": "https://169.254.169.254/"}, [("/url", "url")]),
         ({"kind": "email", "url": URL}, [("/url", "unknown_field")]),
         ({"kind": "account"}, [("/kind", "one_of")]),
-        ({"kind": "webhook", "url": URL, "event_types": ["x"]}, [("/event_types", "format")]),
+        ({"kind": "webhook", "url": URL, "event_types": ["x"]}, [("/event_types/0", "one_of")]),
+        ({"kind": "webhook", "url": URL, "event_types": []}, [("/event_types", "min_length")]),
         ({"kind": "webhook", "url": URL, "secret": "x"}, [("/secret", "unknown_field")]),
     ],
 )
@@ -182,6 +185,32 @@ async def test_what_is_wrong_with_a_channel_is_named(
     ada: Person, body: Json, faults: list[tuple[str, str]]
 ) -> None:
     assert broken(await ada.ask("POST", "/channels", json=body)) == faults
+
+
+async def test_a_webhook_asks_for_events_of_tasks_by_their_exact_names(ada: Person) -> None:
+    """What is no such name is told by its place; no other events than these can be asked for."""
+    completed, created = "taskflow.task.completed", "taskflow.task.created"
+    channel = await make(ada, event_types=[created, completed, created])
+    assert channel["event_types"] == [completed, created]
+    below = f"/channels/{channel['id']}"
+    changed = read(await ada.ask("PATCH", below, json={"event_types": list(WEBHOOK_TYPES)}))
+    assert changed["event_types"] == sorted(WEBHOOK_TYPES)
+    names = [created, "taskflow.task.*", "taskflow.notification.sent", "taskflow.channel.off"]
+    for answer in (
+        await ada.ask("PATCH", below, json={"event_types": names}),
+        await ada.ask("POST", "/channels", json={"kind": "webhook", "event_types": names}),
+    ):
+        assert broken(answer) == [(f"/event_types/{n}", "one_of") for n in (1, 2, 3)]
+
+
+async def test_an_email_tells_of_reminders_alone(ada: Person, world: World) -> None:
+    """When it is made, and when it is changed."""
+    types = [REMINDER_DUE, "taskflow.task.created"]
+    answer = await ada.ask("POST", "/channels", json={"kind": "email", "event_types": types})
+    assert broken(answer) == [("/event_types/1", "one_of")]
+    mail = await world.email(ada.id)
+    answer = await ada.ask("PATCH", f"/channels/{mail.channel_id}", json={"event_types": types})
+    assert broken(answer) == [("/event_types/1", "one_of")]
 
 
 async def test_a_user_has_a_limited_number_of_channels(ada: Person, bob: Person) -> None:
