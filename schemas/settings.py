@@ -117,6 +117,10 @@ class Settings(BaseSettings):
         max_length=100,
         description="Networks of your own that webhooks may reach, as 10.0.0.0/8, with commas.",
     )
+    webhook_ssl_cafile: Path | None = Field(
+        default=None,
+        description="PEM file of authorities to trust for webhooks, beside the system's.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), max_length=100, description="Browser origins allowed, separated by commas."
     )

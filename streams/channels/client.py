@@ -7,6 +7,7 @@ followed, no proxy, cookie or connection is shared, and an answer's body is not 
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -124,8 +125,10 @@ def _request_error(error: Exception) -> RequestError:  # noqa: PLR0911 - a table
             return RequestError("the name leads to an address that is not public")
         case aiohttp.ClientConnectorDNSError():
             return RequestError("the name was not found")
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return RequestError("the receiver's certificate or its TLS is not acceptable")
+        case aiohttp.ClientConnectorCertificateError(certificate_error=fault):
+            return RequestError(f"the receiver's certificate {_certificate_fault(fault)}")
+        case aiohttp.ClientSSLError():
+            return RequestError("the receiver's TLS is not acceptable")
         case aiohttp.ClientConnectorError():
             return RequestError("nobody accepts connections there")
         case aiohttp.ConnectionTimeoutError():
@@ -136,6 +139,28 @@ def _request_error(error: Exception) -> RequestError:  # noqa: PLR0911 - a table
             return RequestError("the URL is not one that requests can go to")
         case _:
             return RequestError("the connection ended before an answer", maybe_arrived=True)
+
+
+_CERTIFICATE_FAULTS = {
+    **dict.fromkeys((62, 64), "is of another name"),
+    **dict.fromkeys((9, 10), "has expired, or is not valid yet"),
+    **dict.fromkeys((7, 18, 19, 20, 21), "is signed by no authority that is trusted here"),
+}
+"""By OpenSSL's X509_V_ERR codes (x509_vfy.h). Its own texts quote the name."""
+
+
+def _certificate_fault(error: Exception) -> str:
+    code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else None
+    return _CERTIFICATE_FAULTS.get(code or 0, f"is not acceptable (OpenSSL's code {code})")
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    """Trust the system's authorities, and beside them the operator's own."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if settings.webhook_ssl_cafile is not None:
+        context.load_verify_locations(settings.webhook_ssl_cafile)
+    return context
 
 
 @asynccontextmanager
@@ -150,6 +175,7 @@ async def open_client(
         use_dns_cache=False,
         force_close=True,
         limit=0,  # the lanes have the limits
+        ssl=_tls(settings),
     )
     try:
         async with aiohttp.ClientSession(

@@ -70,16 +70,18 @@ class Receiver:
 @asynccontextmanager
 async def receiving(
     answer: Callable[[int], tuple[int, dict[str, str]] | None] = lambda _: (200, {}),
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Receiver]:
-    """Run a receiver while the context is open."""
+    """Run a receiver while the context is open; with `tls` it is `localhost`, by https."""
     receiver = Receiver(answer)
     application = web.Application()
     application.router.add_post("/{anything:.*}", receiver.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     receiver.port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", receiver.port).start()
-    receiver.url = f"http://127.0.0.1:{receiver.port}/hook"
+    await web.TCPSite(runner, "127.0.0.1", receiver.port, ssl_context=tls).start()
+    host = "https://localhost" if tls else "http://127.0.0.1"
+    receiver.url = f"{host}:{receiver.port}/hook"
     try:
         yield receiver
     finally:

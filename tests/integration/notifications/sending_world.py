@@ -193,7 +193,7 @@ def make_world(database: Database, worker: ModuleType, settings: Settings) -> Wo
         database_url=settings.database_url,
         channel_keys=",".join(KEYS),
         webhook_allow_http=True,
-        webhook_allow_networks="127.0.0.0/8",
+        webhook_allow_networks="127.0.0.0/8,::1/128",
     )
     return World(database, worker, given, vault)
 
