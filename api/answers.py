@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from api.etags import etag
 from api.problems import invalid
 from schemas import codec
 from schemas.problems import FieldError, ProblemError
@@ -33,12 +34,7 @@ def json_answer(
 
 def task_answer(task: Task, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Answer with a task and its ETag."""
-    return json_answer(task, status, {"ETag": etag(task)} | (headers or {}))
-
-
-def etag(task: Task) -> str:
-    """Give a task's strong entity tag, which is its version."""
-    return f'"{task.version}"'
+    return json_answer(task, status, {"ETag": etag(task.version)} | (headers or {}))
 
 
 def page_answer(items: Sequence[BaseModel], next_cursor: str | None) -> Response:

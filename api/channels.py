@@ -1,6 +1,7 @@
 """Channels: where a user wants to be told; a secret is shown once, in the answer that made it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from starlette.responses import Response
 
 from api.answers import json_answer, page_answer, read_cursor, read_limit, write_cursor
 from api.authentication import path_user
+from api.etags import check_if_match, etag
 from api.problems import invalid, not_found, unavailable
 from api.requests import (
     MERGE_PATCH,
@@ -34,7 +36,6 @@ from streams.domain.addresses import url_fault
 from streams.domain.webhooks import new_secret
 from streams.store.channels import (
     CHANNELS_MAX,
-    ChannelChangedError,
     Hook,
     StoredChannel,
     TooManyChannelsError,
@@ -42,10 +43,12 @@ from streams.store.channels import (
     find_channel,
     insert_channel,
     list_channels,
+    lock_channel,
     open_hook,
     seal_hook,
     update_channel,
 )
+from streams.store.database import Session
 from streams.store.deliveries import list_deliveries as list_stored_deliveries
 from streams.store.mails import is_email_verified
 from streams.store.queueing import queue_test
@@ -90,14 +93,14 @@ async def create(request: Request) -> Response:
         detail = f"A user has at most {CHANNELS_MAX} channels."
         raise ProblemError(Problem.CONFLICT, detail) from error
     headers = {"Location": f"/api/{user_id}/channels/{channel_id}", "Cache-Control": "no-store"}
-    return json_answer(_with_secret(own, channel, secret), 201, headers)
+    return _answer(_with_secret(own, channel, secret), 201, headers)
 
 
 async def read(request: Request) -> Response:
     """Show a channel."""
     await read_raw_body(request)
     channel = await _found(request)
-    return json_answer(_shown(services(request), channel))
+    return _answer(_shown(services(request), channel))
 
 
 async def patch(request: Request) -> Response:
@@ -107,7 +110,16 @@ async def patch(request: Request) -> Response:
     path_id(request, "channel_id")
     body = parse_body(request, raw, ChannelPatch, MERGE_PATCH)
     own = services(request)
-    channel = await _found(request)
+    async with _held(request) as (session, channel):
+        after = _patched(own, channel, body)
+        check_if_match(request, channel.version, "channel")
+        if after != channel:
+            after = await update_channel(session, path_user(request), channel, after)
+    own.bell.ring()
+    return _answer(_shown(own, after))
+
+
+def _patched(own: Services, channel: StoredChannel, body: ChannelPatch) -> StoredChannel:
     named = body.model_fields_set
     after = replace(
         channel,
@@ -120,19 +132,19 @@ async def patch(request: Request) -> Response:
     if "url" in named:
         if channel.kind is not ChannelKind.WEBHOOK:
             _refuse_url(body.url)
-        hook = replace(_hook(own, channel), url=_url(own, body.url))
-        after = replace(after, sealed=seal_hook(_vault(own), channel.id, hook))
-    if after != channel:
-        after = await _update(request, channel, after)
-    return json_answer(_shown(own, after))
+        hook = _hook(own, channel)
+        if _url(own, body.url) != hook.url:
+            sealed = seal_hook(_vault(own), channel.id, replace(hook, url=body.url))
+            after = replace(after, sealed=sealed)
+    return after
 
 
 async def delete(request: Request) -> Response:
     """Delete a channel, and its log with it."""
     await read_raw_body(request)
-    user_id, channel_id = path_user(request), path_id(request, "channel_id")
-    if not await delete_channel(services(request).database, user_id, channel_id):
-        raise not_found()
+    async with _held(request) as (session, channel):
+        check_if_match(request, channel.version, "channel")
+        await delete_channel(session, path_user(request), channel.id)
     return Response(status_code=204)
 
 
@@ -164,16 +176,16 @@ async def test(request: Request) -> Response:
 async def rotate(request: Request) -> Response:
     """Make a new secret; the old one is signed with too for `BOTH_SECRETS`."""
     await read_raw_body(request)
-    channel = await _found(request)
-    own = services(request)
-    if channel.kind is not ChannelKind.WEBHOOK:
-        raise ProblemError(Problem.CONFLICT, "Only a webhook has a secret.")
-    old, secret = _hook(own, channel), new_secret()
-    hook = Hook(old.url, secret, old.secret, own.now() + BOTH_SECRETS)
-    after = replace(channel, sealed=seal_hook(_vault(own), channel.id, hook))
-    channel = await _update(request, channel, after)
-    headers = {"Cache-Control": "no-store"}
-    return json_answer(_with_secret(own, channel, secret), headers=headers)
+    own, secret = services(request), new_secret()
+    async with _held(request) as (session, channel):
+        if channel.kind is not ChannelKind.WEBHOOK:
+            raise ProblemError(Problem.CONFLICT, "Only a webhook has a secret.")
+        old = _hook(own, channel)
+        hook = Hook(old.url, secret, old.secret, own.now() + BOTH_SECRETS)
+        after = replace(channel, sealed=seal_hook(_vault(own), channel.id, hook))
+        check_if_match(request, channel.version, "channel")
+        after = await update_channel(session, path_user(request), channel, after)
+    return _answer(_with_secret(own, after, secret), headers={"Cache-Control": "no-store"})
 
 
 async def list_deliveries(request: Request) -> Response:
@@ -200,15 +212,20 @@ async def _found(request: Request, parameters: set[str] | None = None) -> Stored
     return channel
 
 
-async def _update(request: Request, before: StoredChannel, after: StoredChannel) -> StoredChannel:
-    own = services(request)
-    try:
-        channel = await update_channel(own.database, path_user(request), before, after)
-    except ChannelChangedError as error:
-        detail = "Another request has changed the channel just now."
-        raise ProblemError(Problem.CONFLICT, detail) from error
-    own.bell.ring()
-    return channel
+@asynccontextmanager
+async def _held(request: Request) -> AsyncIterator[tuple[Session, StoredChannel]]:
+    """Give the channel of the path, which nobody else changes until the context ends."""
+    user_id, channel_id = path_user(request), path_id(request, "channel_id")
+    query_parameters(request, ())
+    async with services(request).database.transaction() as session:
+        channel = await lock_channel(session, user_id, channel_id)
+        if channel is None:
+            raise not_found()
+        yield session, channel
+
+
+def _answer(channel: Channel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return json_answer(channel, status, {"ETag": etag(channel.version)} | (headers or {}))
 
 
 def _vault(own: Services) -> Vault:

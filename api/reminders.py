@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from api.answers import json_answer, page_answer
 from api.authentication import no_account, origin, path_user
+from api.etags import check_if_match
 from api.problems import invalid, not_found
 from api.requests import MERGE_PATCH, parse_body, path_id, query_parameters, read_raw_body
 from api.services import services
-from api.tasks import check_if_match
 from schemas.events import TaskEventType
 from schemas.problems import FieldError, Problem, ProblemError
 from schemas.reminders import REMINDERS_MAX, ReminderCreate, ReminderSettings, Snooze
@@ -141,7 +141,7 @@ async def _change(request: Request, write: Callable[[Session, Task], Awaitable[R
         task = await find_task(session, user_id, task_id)
         if task is None:
             raise not_found()
-        check_if_match(request, task)
+        check_if_match(request, task.version, "task")
         change = Change(draft_of(task), TaskEventType.UPDATED, ("reminders",))
         written = await update_task(session, task, change, origin(request, user_id))
         if written is None:

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import (
-    etag,
     page_answer,
     read_cursor,
     read_limit,
@@ -16,6 +15,7 @@ from api.answers import (
     write_cursor,
 )
 from api.authentication import no_account, origin, path_user
+from api.etags import check_if_match, etag, has_already
 from api.problems import not_found
 from api.requests import (
     MERGE_PATCH,
@@ -27,7 +27,6 @@ from api.requests import (
 )
 from api.services import services
 from schemas.bodies import TaskPatch, TaskPut
-from schemas.problems import Problem, ProblemError
 from schemas.tasks import Task, TaskFields
 from streams.domain import tasks as domain
 from streams.domain.tasks import Change
@@ -80,8 +79,8 @@ async def read(request: Request) -> Response:
     task = await find_task(services(request).database, user_id, task_id)
     if task is None:
         raise not_found()
-    if _names(_all_lines(request, "if-none-match"), task, weakly=True):
-        return Response(status_code=304, headers={"ETag": etag(task)})
+    if has_already(request, task.version):
+        return Response(status_code=304, headers={"ETag": etag(task.version)})
     return task_answer(task)
 
 
@@ -154,34 +153,7 @@ async def _try_change(
     if task is None:
         raise not_found()
     change = decide(task, services(request).now())
-    check_if_match(request, task)
+    check_if_match(request, task.version, "task")
     if change is None:
         return task
     return await update_task(database, task, change, origin(request, user_id))
-
-
-def check_if_match(request: Request, task: Task) -> None:
-    """Raise 412 unless the request names the task's version, or none."""
-    wanted = _all_lines(request, "if-match")
-    if wanted is not None and not _names(wanted, task, weakly=False):
-        raise ProblemError(
-            Problem.PRECONDITION_FAILED,
-            f"The task is at version {task.version}.",
-            headers={"ETag": etag(task)},
-        )
-
-
-def _all_lines(request: Request, name: str) -> str | None:
-    """Give a list header; several lines of it are one list (RFC 9110, section 5.3)."""
-    lines = request.headers.getlist(name)
-    return ",".join(lines) if lines else None
-
-
-def _names(header: str | None, task: Task, *, weakly: bool) -> bool:
-    """Tell whether a list of entity tags has the task's; a weak one counts only `weakly`."""
-    if header is None:
-        return False
-    tags = [tag.strip() for tag in header.split(",")]
-    if weakly:
-        tags = [tag.removeprefix("W/") for tag in tags]
-    return "*" in tags or etag(task) in tags

@@ -90,6 +90,7 @@ class Channel(BaseModel):
     enabled: bool
     off_reason: str | None = Field(max_length=1_000)
     failing_since: datetime | None
+    version: int = Field(ge=1)
     created_at: datetime
     updated_at: datetime
 

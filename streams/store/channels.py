@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from schemas.notifications import ChannelKind
-from streams.store.database import Database, Row
+from streams.store.database import Database, Row, Session
 from streams.store.sending import give_up_waiting
 from streams.store.vault import Vault
 
@@ -27,6 +27,7 @@ _INSERT = f"""
 
 _LIST = f"SELECT {_COLUMNS} FROM channels WHERE {_OWN} ORDER BY created_at, id"
 _FIND = f"SELECT {_COLUMNS} FROM channels WHERE {_OWN} AND id = $2"
+_LOCK = f"{_FIND} FOR NO KEY UPDATE"
 
 _UPDATE = f"""
     UPDATE channels
@@ -35,10 +36,10 @@ _UPDATE = f"""
            -- What is switched on again begins anew.
            failing_since = CASE WHEN $5 AND NOT enabled THEN NULL ELSE failing_since END,
            off_reason = CASE WHEN $5 THEN NULL ELSE off_reason END
-     WHERE {_OWN} AND id = $2 AND version = $7
+     WHERE {_OWN} AND id = $2
     RETURNING {_COLUMNS}"""
 
-_DELETE = f"DELETE FROM channels WHERE {_OWN} AND id = $2 RETURNING id"
+_DELETE = f"DELETE FROM channels WHERE {_OWN} AND id = $2"
 
 _SEALED = """
     SELECT id, sealed FROM channels
@@ -48,10 +49,6 @@ _RESEAL = "UPDATE channels SET sealed = $3 WHERE id = $1 AND sealed = $2"
 
 class TooManyChannelsError(Exception):
     """The user has `CHANNELS_MAX` already, or the account is gone."""
-
-
-class ChannelChangedError(Exception):
-    """Another request was quicker: what was decided on is no longer so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,34 +129,38 @@ async def find_channel(database: Database, user_id: UUID, channel_id: UUID) -> S
     return _channel(row) if row else None
 
 
+async def lock_channel(session: Session, user_id: UUID, channel_id: UUID) -> StoredChannel | None:
+    """Give one channel of one user, which nobody else changes until the transaction ends."""
+    row = await session.fetchrow(_LOCK, user_id, channel_id)
+    return _channel(row) if row else None
+
+
 async def update_channel(
-    database: Database, user_id: UUID, before: StoredChannel, after: StoredChannel
+    session: Session, user_id: UUID, before: StoredChannel, after: StoredChannel
 ) -> StoredChannel:
     """Write name, types, being on, and what is sealed; switched off, what waits in it fails.
 
-    Raises `ChannelChangedError` if the row is another version by now.
+    The channel is one that the transaction has locked.
     """
-    async with database.transaction() as session:
-        row = await session.fetchrow(
-            _UPDATE,
-            user_id,
-            before.id,
-            after.name,
-            list(after.event_types),
-            after.enabled,
-            after.sealed,
-            before.version,
-        )
-        if row is None:
-            raise ChannelChangedError
-        if before.enabled and not after.enabled:
-            await give_up_waiting(session, before.id, "the channel was switched off")
+    row = await session.fetchrow(
+        _UPDATE,
+        user_id,
+        before.id,
+        after.name,
+        list(after.event_types),
+        after.enabled,
+        after.sealed,
+    )
+    if row is None:
+        raise AssertionError("nobody else deletes a row that is locked")
+    if before.enabled and not after.enabled:
+        await give_up_waiting(session, before.id, "the channel was switched off")
     return _channel(row)
 
 
-async def delete_channel(database: Database, user_id: UUID, channel_id: UUID) -> bool:
-    """Delete a channel with its log; False if the user has no such channel."""
-    return await database.fetchrow(_DELETE, user_id, channel_id) is not None
+async def delete_channel(session: Session, user_id: UUID, channel_id: UUID) -> None:
+    """Delete a channel with its log."""
+    await session.fetch(_DELETE, user_id, channel_id)
 
 
 async def reseal_all(database: Database, vault: Vault, rows_max: int = 500) -> int:
