@@ -46,6 +46,7 @@ async def skip(request: Request) -> Response:
     """Move a pending task to the next day of its series; one that cannot be moved is 409."""
     await read_raw_body(request)
     user_id, task_id = path_user(request), path_id(request, "task_id")
+    query_parameters(request, ())
     zone = zone_named(await _timezone(request, user_id))
 
     def decide(task: Task, now: datetime) -> Change | None:
@@ -61,6 +62,7 @@ async def end_series(request: Request) -> Response:
     """Let nothing follow a task; again changes nothing."""
     await read_raw_body(request)
     user_id, task_id = path_user(request), path_id(request, "task_id")
+    query_parameters(request, ())
     return task_answer(await change_task(request, user_id, task_id, domain.end_series))
 
 

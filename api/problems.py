@@ -69,8 +69,9 @@ async def answer_rule_error(request: Request, error: Exception) -> Response:
     """Name the field whose value is not allowed now."""
     if not isinstance(error, RuleError):
         raise TypeError("registered for RuleError") from error
+    field = error.field if error.in_query else f"/{error.field}"
     return await answer_problem(
-        request, invalid(FieldError(field=f"/{error.field}", rule=error.rule, message=str(error)))
+        request, invalid(FieldError(field=field, rule=error.rule, message=str(error)))
     )
 
 

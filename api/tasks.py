@@ -16,7 +16,7 @@ from api.answers import (
 )
 from api.authentication import no_account, origin, path_user
 from api.etags import check_if_match, etag, has_already
-from api.problems import not_found
+from api.problems import invalid, not_found
 from api.requests import (
     MERGE_PATCH,
     parse_body,
@@ -27,7 +27,8 @@ from api.requests import (
 )
 from api.services import services
 from schemas.bodies import TaskPatch, TaskPut
-from schemas.tasks import Task, TaskFields
+from schemas.problems import FieldError
+from schemas.tasks import Scope, Task, TaskFields
 from streams.domain import tasks as domain
 from streams.domain.tasks import Change
 from streams.store.tasks import (
@@ -61,6 +62,7 @@ async def create(request: Request) -> Response:
     raw = await read_raw_body(request)
     user_id = path_user(request)
     fields = parse_body(request, raw, TaskFields)
+    query_parameters(request, ())
     own = services(request)
     change = domain.create(fields, own.now())
     try:
@@ -89,9 +91,12 @@ async def put(request: Request) -> Response:
     raw = await read_raw_body(request)
     user_id, task_id = path_user(request), path_id(request, "task_id")
     body = parse_body(request, raw, TaskPut)
-    return task_answer(
-        await change_task(request, user_id, task_id, lambda task, now: domain.put(task, body, now))
-    )
+    scope = _scope(request)
+
+    def decide(task: Task, now: datetime) -> Change | None:
+        return domain.put(task, body, now, scope)
+
+    return task_answer(await change_task(request, user_id, task_id, decide))
 
 
 async def patch(request: Request) -> Response:
@@ -99,17 +104,19 @@ async def patch(request: Request) -> Response:
     raw = await read_raw_body(request)
     user_id, task_id = path_user(request), path_id(request, "task_id")
     body = parse_body(request, raw, TaskPatch, MERGE_PATCH)
-    return task_answer(
-        await change_task(
-            request, user_id, task_id, lambda task, now: domain.patch(task, body, now)
-        )
-    )
+    scope = _scope(request)
+
+    def decide(task: Task, now: datetime) -> Change | None:
+        return domain.patch(task, body, now, scope)
+
+    return task_answer(await change_task(request, user_id, task_id, decide))
 
 
 async def delete(request: Request) -> Response:
     """Delete a task softly."""
     await read_raw_body(request)
     user_id, task_id = path_user(request), path_id(request, "task_id")
+    query_parameters(request, ())
     await change_task(request, user_id, task_id, domain.delete)
     return Response(status_code=204)
 
@@ -118,6 +125,7 @@ async def complete(request: Request) -> Response:
     """Mark a task as done."""
     await read_raw_body(request)
     user_id, task_id = path_user(request), path_id(request, "task_id")
+    query_parameters(request, ())
     return task_answer(await change_task(request, user_id, task_id, domain.complete))
 
 
@@ -125,6 +133,7 @@ async def reopen(request: Request) -> Response:
     """Mark a task as to be done again."""
     await read_raw_body(request)
     user_id, task_id = path_user(request), path_id(request, "task_id")
+    query_parameters(request, ())
     return task_answer(await change_task(request, user_id, task_id, domain.reopen))
 
 
@@ -157,3 +166,14 @@ async def _try_change(
     if change is None:
         return task
     return await update_task(database, task, change, origin(request, user_id))
+
+
+def _scope(request: Request) -> Scope:
+    """Give for what an edit is to hold: this occurrence, or those that follow too."""
+    text = single(query_parameters(request, {"scope"}), "scope")
+    if text is None:
+        return Scope.FOLLOWING
+    if text not in set(Scope):
+        message = f"must be one of {', '.join(Scope)}"
+        raise invalid(FieldError(field="scope", rule="one_of", message=message))
+    return Scope(text)

@@ -5,7 +5,15 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+)
 
 from schemas.recurrence import RULE_MAX, RecurrenceRule
 from schemas.times import Day, Instant
@@ -93,6 +101,31 @@ class TaskFields(BaseModel):
     tags: TagNames = ()
 
 
+class SeriesValues(BaseModel):
+    """What a series has where an occurrence differs from it.
+
+    What it names is in `model_fields_set`. Its reminder is counted from the day `remind_from`, and
+    both are named together.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    title: Title = "-"
+    description: Description | None = None
+    priority: Priority = Priority.MEDIUM
+    due_date: date | None = None
+    remind_at: AwareDatetime | None = None
+    remind_from: date | None = None
+    tags: tuple[TagName, ...] = Field(default=(), max_length=TAGS_MAX)
+
+
+class Scope(StrEnum):
+    """For what an edit of a recurring task holds."""
+
+    THIS = "this"
+    FOLLOWING = "following"
+
+
 class Task(BaseModel):
     """A task as everyone sees it: over HTTP, in events and in the audit log."""
 
@@ -117,9 +150,24 @@ class Task(BaseModel):
     next_occurrence: date | None
     series_id: UUID | None
     occurrence: int | None = Field(ge=1, le=2_147_483_647)
+    # The fields in which it differs from its series; older events are without this one too.
+    occurrence_only: tuple[str, ...] = Field(default=(), max_length=len(SeriesValues.model_fields))
     tags: tuple[TagName, ...] = Field(max_length=TAGS_MAX)
     completed_at: AwareDatetime | None
     deleted_at: AwareDatetime | None
     version: int = Field(ge=1, le=9_223_372_036_854_775_807)
     created_at: AwareDatetime
     updated_at: AwareDatetime
+
+    _series_values: SeriesValues | None = PrivateAttr(default=None)
+
+    @property
+    def series_values(self) -> SeriesValues | None:
+        """What its series has instead, if the task was read from its row; nobody else sees it."""
+        return self._series_values
+
+    def with_series_values(self, values: SeriesValues | None) -> "Task":
+        """Give the same task, which knows what its series has instead."""
+        copy = self.model_copy()
+        copy._series_values = values  # noqa: SLF001 (a new one of the same class)
+        return copy

@@ -16,8 +16,20 @@ from schemas.events import Actor, ActorKind, Envelope, TaskChange, TaskEventType
 from schemas.ids import parse_id
 from schemas.tasks import Task
 from schemas.topics import TASK_EVENTS
+from streams.domain.deliveries import kept_notification_id
 from streams.domain.explaining import explain_task
-from streams.domain.succession import Link, Step, Verdict, known_of, reconcile, wanted_id
+from streams.domain.messages import kept_message
+from streams.domain.overrides import in_series
+from streams.domain.reopening import Kept, noticed, settled
+from streams.domain.succession import (
+    Link,
+    Reopened,
+    Step,
+    Verdict,
+    known_of,
+    reconcile,
+    wanted_id,
+)
 from streams.domain.zones import zone_named
 from streams.effects.commands import add_command, flag, text_argument
 from streams.effects.faust_app import faust_app
@@ -27,6 +39,7 @@ from streams.observability.metrics import RECURRENCE_STEPS
 from streams.store.bell import Bell, open_bell
 from streams.store.database import Database, Session
 from streams.store.inherited import Heir, inherit_reminders
+from streams.store.notifications import NewNotification, insert_notifications
 from streams.store.succession import (
     Held,
     NewLink,
@@ -36,6 +49,7 @@ from streams.store.succession import (
     hold_tasks,
     links_of,
     record_links,
+    record_reopened,
 )
 from streams.store.tasks import Origin, insert_task_once, update_task
 
@@ -73,8 +87,11 @@ class Recurrence:
         Of a task that has changed since its event nothing is done: a later event tells of it. So
         an event that comes again, or late, changes nothing.
         """
-        newest = _newest([told_by(event) for event in events])
-        links = await links_of(session, newest)
+        all_told = [told_by(event) for event in events]
+        newest = _newest(all_told)
+        stored = await links_of(session, newest)
+        reopened = _reopened(all_told)
+        links = [noticed(link, reopened.get(link.predecessor_id)) for link in stored]
         newest = _concerned(newest, links)
         if not newest:
             return
@@ -88,6 +105,7 @@ class Recurrence:
         ]
         await hold_tags(session, [pair for told, step in steps for pair in _tags(told, step)])
         await _write_all(session, steps, held)
+        await _settle(session, held, steps, stored, links)
 
     async def keep_bell(self, post: Post) -> None:
         """Ring for the relay after what is written, until the process stops."""
@@ -131,6 +149,15 @@ def _newest(all_told: Sequence[Told]) -> dict[UUID, Told]:
     return newest
 
 
+def _reopened(all_told: Sequence[Told]) -> Mapping[UUID, Reopened]:
+    """Give the last reopening of each task, whether or not the task was changed again since."""
+    return {
+        told.change.task.id: Reopened(told.change.task.version, told.envelope.id)
+        for told in sorted(all_told, key=lambda told: told.change.task.version)
+        if told.envelope.type == TaskEventType.REOPENED
+    }
+
+
 def _concerned(newest: Mapping[UUID, Told], links: Sequence[Link]) -> dict[UUID, Told]:
     """Leave out the tasks that neither recur nor have a successor."""
     have_one = {link.predecessor_id for link in links}
@@ -158,10 +185,43 @@ async def _write_all(
             links.append(_link(told, step, written))
             if step.verdict is Verdict.MADE:
                 own = held[told.change.task.id]
-                heirs.append(Heir(written, own.task, zone_named(own.timezone)))
+                heirs.append(Heir(written, in_series(own.task), zone_named(own.timezone)))
     if links:
         await record_links(session, links)
     await inherit_reminders(session, heirs)
+
+
+async def _settle(
+    session: Session,
+    held: Mapping[UUID, Held],
+    steps: Sequence[tuple[Told, Step]],
+    stored: Sequence[Link],
+    links: Sequence[Link],
+) -> None:
+    """Tell users what stays though they reopened a task, and record that they were told."""
+    tasks = {task_id: one.task for task_id, one in held.items()}
+    verdicts = {(told.change.task.id, step.successor_id): step.verdict for told, step in steps}
+    after = [
+        settled(link, verdicts.get((link.predecessor_id, link.successor_id)), tasks)
+        for link in links
+    ]
+    changed = [link for old, (link, _) in zip(stored, after, strict=True) if link != old]
+    await record_reopened(session, changed)
+    if told_now := [_notification(kept) for _, kept in after if kept]:
+        await insert_notifications(session, told_now)
+
+
+def _notification(kept: Kept) -> NewNotification:
+    message = kept_message(kept.reopened, kept.successor)
+    return NewNotification(
+        id=kept_notification_id(kept.event_id, kept.successor.id),
+        user_id=kept.reopened.user_id,
+        event_id=kept.event_id,
+        type=TaskEventType.REOPENED,
+        task_id=kept.reopened.id,
+        title=message.title,
+        body=message.body,
+    )
 
 
 async def _write(session: Session, told: Told, step: Step) -> Task | None:

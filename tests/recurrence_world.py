@@ -11,8 +11,10 @@ from schemas import codec
 from schemas.bodies import TaskPatch
 from schemas.events import Actor, ActorKind, Envelope
 from schemas.ids import new_id
-from schemas.tasks import Task, TaskFields
+from schemas.tasks import Scope, Task, TaskFields
+from schemas.topics import TASK_EVENTS
 from streams.domain import tasks as domain
+from streams.domain.routing import topics_of
 from streams.domain.tasks import Change
 from streams.effects.reading import Event
 from streams.effects.worker import Apply
@@ -43,6 +45,8 @@ class RecurrenceWorld:
     apply: Apply
     now: datetime = datetime(2027, 1, 4, 12, tzinfo=UTC)
     log: list[Event] = field(default_factory=list)
+    beside: list[Event] = field(default_factory=list)
+    """What came for other topics only."""
 
     async def user(self, timezone: str = "UTC") -> UUID:
         user_id = new_id()
@@ -73,9 +77,9 @@ class RecurrenceWorld:
     async def delete(self, task: Task) -> Task:
         return await self.write(task, domain.delete)
 
-    async def patch(self, task: Task, **fields: Any) -> Task:
+    async def patch(self, task: Task, scope: Scope = Scope.FOLLOWING, **fields: Any) -> Task:
         body = TaskPatch.model_validate(fields)
-        return await self.write(task, lambda found, now: domain.patch(found, body, now))
+        return await self.write(task, lambda found, now: domain.patch(found, body, now, scope))
 
     async def publish(self) -> Sequence[Event]:
         """Empty the outbox into the log, as the relay does; give what came."""
@@ -84,8 +88,10 @@ class RecurrenceWorld:
         await self.database.fetch(
             "DELETE FROM outbox WHERE seq = ANY ($1::bigint[])", [row.seq for row in rows]
         )
-        self.log += events
-        return events
+        told = [event for event in events if TASK_EVENTS in topics_of(event.envelope.type)]
+        self.beside += [event for event in events if event not in told]
+        self.log += told
+        return told
 
     async def work(self, events: Sequence[Event] | None = None) -> None:
         """Apply events in one transaction: all that is new, or those given."""

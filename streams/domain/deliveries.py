@@ -84,6 +84,11 @@ def notification_id(event_id: UUID) -> UUID:
     return uuid5(event_id, "notification")
 
 
+def kept_notification_id(event_id: UUID, successor_id: UUID) -> UUID:
+    """Give the id of the notification that a successor stays though its task was reopened."""
+    return uuid5(event_id, f"kept {successor_id}")
+
+
 def delivery_id(event_id: UUID, channel_id: UUID) -> UUID:
     """Give the id of an event's delivery by a channel: the same however often the event comes."""
     return uuid5(event_id, str(channel_id))

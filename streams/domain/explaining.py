@@ -5,6 +5,7 @@ from uuid import UUID
 
 from schemas import codec
 from schemas.tasks import RecurrencePattern, Status, Task
+from streams.domain.overrides import in_series
 from streams.domain.succession import Step, Verdict
 
 
@@ -83,5 +84,5 @@ def _rule(task: Task) -> str:
     return (
         f"FREQ={task.recurrence_pattern.upper()};INTERVAL={task.recurrence_interval}{more}"
         f" from {task.recurrence_mode}, anchor {task.recurrence_anchor},"
-        f" due {task.due_date}, catch up {task.recurrence_catch_up}"
+        f" due {in_series(task).due_date}, catch up {task.recurrence_catch_up}"
     )

@@ -7,6 +7,7 @@ from string import Template
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from schemas.events import DueReminder
+from schemas.tasks import Task
 
 TITLE_CHARS_MAX, BODY_CHARS_MAX = 600, 1_000
 
@@ -50,6 +51,16 @@ def reminder_message(reminder: DueReminder, timezone: str) -> Message:
     return _message(f"Reminder: {task.title}", "\n".join(lines))
 
 
+def kept_message(reopened: Task, successor: Task) -> Message:
+    """Tell that a task was reopened and that the one that follows it stays beside it."""
+    return _message(
+        f"Both are kept: {reopened.title}",
+        f"You reopened a task that recurs{_due(reopened)}. The one that follows it, "
+        f"“{successor.title}”{_due(successor)}, has been changed since it was made, so it stays "
+        "as it is.\nIf you need only one of them, delete the other.",
+    )
+
+
 def channel_test_message(channel: str) -> Message:
     """Tell that a channel works."""
     return _message("A test of TaskFlow", f"The channel “{channel}” works: this arrived.")
@@ -84,6 +95,10 @@ def verification_message(token: str) -> Message:
 
 def _message(title: str, body: str) -> Message:
     return Message(_one_line(title)[:TITLE_CHARS_MAX], body[:BODY_CHARS_MAX])
+
+
+def _due(task: Task) -> str:
+    return f", due on {task.due_date.isoformat()}" if task.due_date else ""
 
 
 def _one_line(text: str) -> str:

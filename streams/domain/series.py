@@ -7,6 +7,7 @@ from typing import assert_never
 
 from schemas.recurrence import RuleParts, parse_rule
 from schemas.tasks import RecurrenceCatchUp, RecurrenceMode, RecurrencePattern, Task, TaskFields
+from streams.domain.overrides import in_series
 from streams.domain.recurrence import Rule, first_after, last_between
 
 _DAY = timedelta(days=1)
@@ -26,21 +27,26 @@ def counts_from_due(fields: TaskFields | Task) -> bool:
     return fields.recurrence_mode is RecurrenceMode.DUE and fields.due_date is not None
 
 
-def next_day_if_on_time(fields: TaskFields, anchor: date | None) -> date | None:
-    """Give the day after a task's due day, as if it were done then; None without a due day."""
-    rule = rule_of(fields)
-    if rule is None or fields.due_date is None:
+def next_day_if_on_time(
+    fields: TaskFields, anchor: date | None, moved_to: date | None = None
+) -> date | None:
+    """Give the day after a task's due day, as if it were done then; None without a due day.
+
+    One that was moved for itself is done on the day that it was moved to.
+    """
+    rule, done_on = rule_of(fields), moved_to or fields.due_date
+    if rule is None or done_on is None:
         return None
-    if counts_from_due(fields):
-        return first_after(rule, anchor or fields.due_date, fields.due_date)
-    return _first_after_done(rule, fields.due_date)
+    if fields.due_date is None or not counts_from_due(fields):
+        return _first_after_done(rule, done_on)
+    return _first_after_due(rule, fields, anchor or fields.due_date, fields.due_date, done_on)
 
 
 def next_day(task: Task, done_on: date) -> date | None:
     """Give the day of the occurrence that follows a task which is done on a day.
 
     None if it does not recur, or the series ends with it. COUNT counts the days of the rule from
-    the anchor on; from completion, the occurrences.
+    the anchor on; from completion, the occurrences. The task is as its series has it.
     """
     rule = rule_of(task)
     if rule is None:
@@ -49,9 +55,15 @@ def next_day(task: Task, done_on: date) -> date | None:
         count = rule.parts.count
         ended = count is not None and (task.occurrence or 1) >= count
         return None if ended else _first_after_done(rule, done_on)
-    anchor, due_on = task.recurrence_anchor or task.due_date, task.due_date
+    anchor = task.recurrence_anchor or task.due_date
+    return _first_after_due(rule, task, anchor, task.due_date, done_on)
+
+
+def _first_after_due(
+    rule: Rule, fields: TaskFields | Task, anchor: date, due_on: date, done_on: date
+) -> date | None:
     not_before = max(due_on, done_on - _DAY)
-    match task.recurrence_catch_up:
+    match fields.recurrence_catch_up:
         case RecurrenceCatchUp.ALL:
             return first_after(rule, anchor, due_on)
         case RecurrenceCatchUp.NONE:
@@ -60,7 +72,7 @@ def next_day(task: Task, done_on: date) -> date | None:
             missed = last_between(rule, anchor, due_on, done_on) if done_on > due_on else None
             return missed or first_after(rule, anchor, not_before)
         case _:
-            assert_never(task.recurrence_catch_up)
+            assert_never(fields.recurrence_catch_up)
 
 
 def following_anchor(task: Task, next_on: date) -> date:
@@ -79,6 +91,7 @@ def preview(task: Task, today: date, count: int) -> Iterator[tuple[int, date]]:
     done_on = today
     if task.completed_at is None and task.due_date is not None:
         done_on = max(today, task.due_date)
+    task = in_series(task)
     for _ in range(count):
         next_on = next_day(task, done_on)
         if next_on is None:

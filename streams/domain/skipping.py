@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from schemas.events import TaskEventType
 from schemas.tasks import Status, Task
 from streams.domain import series
+from streams.domain.overrides import client_fields, in_series, meant_by
 from streams.domain.tasks import Change, draft_of, rewrite
 from streams.domain.zones import day_of, distance_of, instant_at
 
@@ -28,31 +29,35 @@ def preview(
 def skip(task: Task, today: date, zone: ZoneInfo) -> Change | None:
     """Move a pending task to the day, the number and the reminder of the occurrence after it.
 
-    As if it were done on its due day, or today if that is later. The anchor stays.
+    As if it were done on its due day, or today if that is later. The anchor stays. What holds for
+    this occurrence alone is left behind with it, the day to which it was moved too.
     """
     if series.rule_of(task) is None:
         raise NothingToSkipError("The task does not recur.")
     if task.status is not Status.PENDING:
         raise NothingToSkipError("The task is completed; skip the one that follows it.")
-    next_on = series.next_day(task, max(today, task.due_date or today))
+    meant = in_series(task)
+    next_on = series.next_day(meant, max(today, meant.due_date or today))
     if next_on is None:
         raise NothingToSkipError("The series ends with this task; end it, or delete the task.")
-    before = draft_of(task)
-    fields = before.fields.model_copy(
+    fields = client_fields(meant).model_copy(
         update={"due_date": next_on, "remind_at": _reminder(task, next_on, zone)}
     )
-    anchor = series.following_anchor(task, next_on)
+    anchor = series.following_anchor(meant, next_on)
     draft = replace(
-        before,
+        draft_of(task),
         fields=fields,
         recurrence_anchor=anchor,
         next_occurrence=series.next_day_if_on_time(fields, anchor),
         occurrence=(task.occurrence or 1) + 1,
+        series_values=None,
     )
     return rewrite(task, draft, TaskEventType.UPDATED)
 
 
 def _reminder(task: Task, due_on: date, zone: ZoneInfo) -> datetime | None:
-    if task.remind_at is None:
+    meant = meant_by(task)
+    if meant.fields.remind_at is None:
         return None
-    return instant_at(due_on, distance_of(task.remind_at, task.due_date, zone), zone)
+    distance = distance_of(meant.fields.remind_at, meant.remind_from, zone)
+    return instant_at(due_on, distance, zone)

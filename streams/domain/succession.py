@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 from schemas.events import TaskEventType
 from schemas.tasks import Status, Task
+from streams.domain.overrides import Meant, client_fields, in_series, meant_by
 from streams.domain.series import following_anchor, next_day, next_day_if_on_time
-from streams.domain.tasks import Change, Draft, client_fields, delete, draft_of, rewrite
+from streams.domain.tasks import Change, Draft, delete, draft_of, rewrite
 from streams.domain.zones import Distance, day_of, distance_of, instant_at
 
 
@@ -31,6 +32,15 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Reopened:
+    """The last reopening of a task that the worker has seen, by the version that it gave."""
+
+    version: int
+    event_id: UUID | None
+    """None when what came of it has been decided, and said if there was something to say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """What the worker has written of a successor last."""
 
@@ -40,6 +50,8 @@ class Link:
     withdrawn: bool
     distance: Distance | None
     """Where its reminder was meant to be."""
+    reopened: Reopened | None = None
+    """Of the predecessor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +143,13 @@ def _wanted(
     """Give the successor that a task should have, and where its reminder is meant to be."""
     if task.status is not Status.COMPLETED or task.completed_at is None:
         return None, None
-    next_on = next_day(task, day_of(task.completed_at, zone))
+    of_series = in_series(task)
+    next_on = next_day(of_series, day_of(task.completed_at, zone))
     if next_on is None:
         return None, None
-    distance = _distance(task, meant, zone)
+    distance = _distance(meant_by(task), meant, zone)
     remind_at = instant_at(next_on, distance, zone) if distance else None
-    return _draft(task, next_on, remind_at), distance
+    return _draft(of_series, next_on, remind_at), distance
 
 
 def _draft(task: Task, next_on: date, remind_at: datetime | None) -> Draft:
@@ -154,13 +167,14 @@ def _draft(task: Task, next_on: date, remind_at: datetime | None) -> Draft:
     )
 
 
-def _distance(task: Task, meant: Distance | None, zone: ZoneInfo) -> Distance | None:
+def _distance(series: Meant, meant: Distance | None, zone: ZoneInfo) -> Distance | None:
     """Give a reminder's distance as it was meant, if it still is where that put it."""
-    if task.remind_at is None:
+    remind_at, remind_from = series.fields.remind_at, series.remind_from
+    if remind_at is None:
         return None
-    if meant and task.due_date and instant_at(task.due_date, meant, zone) == task.remind_at:
+    if meant and remind_from and instant_at(remind_from, meant, zone) == remind_at:
         return meant
-    return distance_of(task.remind_at, task.due_date, zone)
+    return distance_of(remind_at, remind_from, zone)
 
 
 def known_of(

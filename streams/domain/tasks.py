@@ -1,5 +1,6 @@
 """What a write makes of a task: pure in the task as it is, what is asked, and the clock."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -8,7 +9,17 @@ from schemas.bodies import TaskPatch, TaskPut
 from schemas.events import TaskEventType
 from schemas.ids import new_id
 from schemas.recurrence import parse_rule
-from schemas.tasks import RecurrencePattern, Status, Task, TaskFields
+from schemas.tasks import RecurrencePattern, Scope, SeriesValues, Status, Task, TaskFields
+from streams.domain.overrides import (
+    OVERRIDABLE,
+    Meant,
+    client_fields,
+    meant_after,
+    meant_by,
+    names_of,
+    same_names,
+    values_beside,
+)
 from streams.domain.recurrence import misfit
 from streams.domain.series import next_day_if_on_time
 
@@ -20,12 +31,16 @@ _ANCHORED_BY = ("due_date", "recurrence_pattern", "recurrence_interval", "recurr
 
 
 class RuleError(ValueError):
-    """A value is well formed and still not allowed; names the field and the rule."""
+    """A value is well formed and still not allowed; names the field and the rule.
 
-    def __init__(self, field: str, rule: str, message: str) -> None:
+    The field is one of the body, unless it is said to be a parameter of the query.
+    """
+
+    def __init__(self, field: str, rule: str, message: str, *, in_query: bool = False) -> None:
         super().__init__(message)
         self.field = field
         self.rule = rule
+        self.in_query = in_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,13 @@ class Draft:
     next_occurrence: date | None = None
     series_id: UUID | None = None
     occurrence: int | None = None
+    series_values: SeriesValues | None = None
+    """What the series has where this occurrence differs."""
+
+    @property
+    def occurrence_only(self) -> tuple[str, ...]:
+        """The fields in which this occurrence differs from its series."""
+        return names_of(self.fields, self.series_values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +77,31 @@ def create(fields: TaskFields, now: datetime) -> Change:
     """Begin a task."""
     _check_reminder(fields.remind_at, now)
     _check_rule(fields)
-    return Change(_with_series(_anchored(Draft(fields))), TaskEventType.CREATED, ())
+    draft = Draft(fields, recurrence_anchor=fields.due_date)
+    return Change(_with_series(draft, Meant(fields, fields.due_date)), TaskEventType.CREATED, ())
 
 
-def put(task: Task, body: TaskPut, now: datetime) -> Change | None:
+def put(task: Task, body: TaskPut, now: datetime, scope: Scope = Scope.FOLLOWING) -> Change | None:
     """Replace all that a client sets; None if nothing changes."""
     wanted = TaskFields.model_validate(body.model_dump(exclude={"status"}))
     status = body.status if "status" in body.model_fields_set else task.status
-    return _edit(task, wanted, status, now)
+    if scope is Scope.THIS:
+        return _edit_this(task, wanted, status, now)
+    return _edit(task, wanted, status, now, OVERRIDABLE)
 
 
-def patch(task: Task, body: TaskPatch, now: datetime) -> Change | None:
+def patch(
+    task: Task, body: TaskPatch, now: datetime, scope: Scope = Scope.FOLLOWING
+) -> Change | None:
     """Replace what the client named; None if nothing changes."""
     given = body.model_dump(include=body.model_fields_set - {"status"})
     if given.get("recurrence_pattern") is RecurrencePattern.NONE:
         given = {"recurrence_rule": None} | given  # a rule goes with its pattern
     wanted = client_fields(task).model_copy(update=given)
     status = body.status if "status" in body.model_fields_set else task.status
-    return _edit(task, wanted, status, now)
+    if scope is Scope.THIS:
+        return _edit_this(task, wanted, status, now)
+    return _edit(task, wanted, status, now, body.model_fields_set)
 
 
 def complete(task: Task, now: datetime) -> Change | None:
@@ -122,26 +151,45 @@ def draft_of(task: Task) -> Draft:
         next_occurrence=task.next_occurrence,
         series_id=task.series_id,
         occurrence=task.occurrence,
+        series_values=task.series_values,
     )
 
 
-def client_fields(task: Task) -> TaskFields:
-    """Give the part of a task that a client sets."""
-    return TaskFields.model_construct(
-        **{name: getattr(task, name) for name in TaskFields.model_fields}
-    )
+def _edit(
+    task: Task,
+    wanted: TaskFields,
+    status: Status,
+    now: datetime,
+    named: Collection[str] = (),
+) -> Change | None:
+    """Edit an occurrence, and its series by the fields that are named."""
+    before = meant_by(task)
+    meant = meant_after(before, wanted, named)
+    draft = _edited(task, wanted, status, now)
+    if _counts_anew(before.fields, meant.fields):
+        _check_rule(wanted)
+        draft = replace(draft, recurrence_anchor=meant.fields.due_date)
+    return rewrite(task, _with_series(draft, meant), _event_type(task.status, status))
 
 
-def _edit(task: Task, wanted: TaskFields, status: Status, now: datetime) -> Change | None:
+def _edit_this(task: Task, wanted: TaskFields, status: Status, now: datetime) -> Change | None:
+    """Edit an occurrence, and leave its series as it is."""
+    if task.recurrence_pattern is RecurrencePattern.NONE:
+        message = "this is for tasks that recur"
+        raise RuleError("scope", "recurring", message, in_query=True)
+    for name in TaskFields.model_fields:
+        if name not in OVERRIDABLE and getattr(wanted, name) != getattr(task, name):
+            raise RuleError(name, "whole_series", "holds for this occurrence and all that follow")
+    draft = _edited(task, wanted, status, now)
+    event_type = _event_type(task.status, status)
+    return rewrite(task, _with_series(draft, meant_by(task)), event_type)
+
+
+def _edited(task: Task, wanted: TaskFields, status: Status, now: datetime) -> Draft:
     if wanted.remind_at != task.remind_at:
         _check_reminder(wanted.remind_at, now)
     completed_at = _completed_at(task, status, now)
-    before = draft_of(task)
-    draft = replace(before, fields=wanted, status=status, completed_at=completed_at)
-    if _counts_anew(before.fields, wanted):
-        _check_rule(wanted)
-        draft = _anchored(draft)
-    return rewrite(task, _with_series(draft), _event_type(task.status, status))
+    return replace(draft_of(task), fields=wanted, status=status, completed_at=completed_at)
 
 
 def _completed_at(task: Task, status: Status, now: datetime) -> datetime | None:
@@ -156,23 +204,18 @@ def _event_type(before: Status, after: Status) -> TaskEventType:
     return TaskEventType.COMPLETED if after is Status.COMPLETED else TaskEventType.REOPENED
 
 
-def _with_series(draft: Draft) -> Draft:
-    """Give a draft what belongs to its series: an id, a number, and the day that is next."""
+def _with_series(draft: Draft, meant: Meant) -> Draft:
+    """Give a draft what belongs to its series: id, number, next day, and where it differs."""
     fields = draft.fields
     if fields.recurrence_pattern is RecurrencePattern.NONE:
-        return replace(
-            draft, recurrence_anchor=None, next_occurrence=None, series_id=None, occurrence=None
-        )
+        return Draft(fields, draft.status, draft.completed_at, draft.deleted_at)
     return replace(
         draft,
-        next_occurrence=next_day_if_on_time(fields, draft.recurrence_anchor),
+        next_occurrence=next_day_if_on_time(meant.fields, draft.recurrence_anchor, fields.due_date),
         series_id=draft.series_id or new_id(),
         occurrence=draft.occurrence or 1,
+        series_values=values_beside(fields, meant),
     )
-
-
-def _anchored(draft: Draft) -> Draft:
-    return replace(draft, recurrence_anchor=draft.fields.due_date)
 
 
 def _counts_anew(before: TaskFields, after: TaskFields) -> bool:
@@ -187,12 +230,11 @@ def _changed(before: Draft, after: Draft) -> tuple[str, ...]:
 
 def _columns(draft: Draft) -> dict[str, object]:
     own = {name: getattr(draft, name) for name in Draft.__slots__ if name != "fields"}
+    # Clients know it by the names of what differs. Models are equal if one of them was only not
+    # given what the other was given as its default.
+    values = own.pop("series_values")
+    own["occurrence_only"] = values and values.model_dump(exclude_unset=True)
     return own | {name: getattr(draft.fields, name) for name in TaskFields.model_fields}
-
-
-def same_names(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    """Tell whether tags are the same, without case."""
-    return {name.casefold() for name in left} == {name.casefold() for name in right}
 
 
 def _check_rule(fields: TaskFields) -> None:

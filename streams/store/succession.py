@@ -5,19 +5,21 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from schemas.tasks import Task
-from streams.domain.succession import Link
+from streams.domain.succession import Link, Reopened
 from streams.domain.zones import Distance
 from streams.store.database import Database, Row, Session
+from streams.store.tasks import TASK_COLUMNS, task_of
 
-_COLUMNS = "successor_id, predecessor_id, version, withdrawn, remind_days, remind_time"
+_COLUMNS = """successor_id, predecessor_id, version, withdrawn, remind_days, remind_time,
+    reopened_version, reopened_event"""
 
 _LINKS = f"""
     SELECT {_COLUMNS} FROM task_successors
      WHERE predecessor_id = ANY ($1::uuid[]) OR successor_id = ANY ($1::uuid[])
      ORDER BY successor_id"""
 
-_HELD = """
-    SELECT task_json(tasks)::text AS task, users.timezone
+_HELD = f"""
+    SELECT {TASK_COLUMNS}, users.timezone
       FROM tasks JOIN users ON users.id = tasks.user_id
      WHERE tasks.id = ANY ($1::uuid[])
      ORDER BY tasks.id
@@ -41,10 +43,17 @@ _RECORD = """
             remind_days = excluded.remind_days, remind_time = excluded.remind_time,
             event_id = excluded.event_id, written_at = clock_timestamp()"""
 
-_FIND = """
-    SELECT task_json(tasks)::text AS task, users.timezone
+_FIND = f"""
+    SELECT {TASK_COLUMNS}, users.timezone
       FROM tasks JOIN users ON users.id = tasks.user_id
      WHERE tasks.id = ANY ($1::uuid[])"""
+
+_RECORD_REOPENED = """
+    UPDATE task_successors AS link
+       SET reopened_version = seen.version, reopened_event = seen.event_id
+      FROM unnest($1::uuid[], $2::bigint[], $3::uuid[]) AS seen (successor_id, version, event_id)
+     WHERE link.successor_id = seen.successor_id
+       AND coalesce(link.reopened_version, 0) <= seen.version"""
 
 _WAITING = "SELECT count(*) AS n FROM outbox WHERE subject = $1::text"
 
@@ -114,6 +123,18 @@ async def record_links(session: Session, links: Sequence[NewLink]) -> None:
     )
 
 
+async def record_reopened(session: Session, links: Sequence[Link]) -> None:
+    """Record the last reopenings of predecessors; a later one that is there stays."""
+    seen = [(link.successor_id, link.reopened) for link in links if link.reopened]
+    if seen:
+        await session.fetch(
+            _RECORD_REOPENED,
+            [successor_id for successor_id, _ in seen],
+            [reopened.version for _, reopened in seen],
+            [reopened.event_id for _, reopened in seen],
+        )
+
+
 async def count_waiting(database: Database, task_id: UUID) -> int:
     """Count the events of a task that the relay has not yet published."""
     row = await database.fetchrow(_WAITING, str(task_id))
@@ -121,13 +142,19 @@ async def count_waiting(database: Database, task_id: UUID) -> int:
 
 
 def _by_id(rows: Sequence[Row]) -> Mapping[UUID, Held]:
-    held = [Held(Task.model_validate_json(row["task"]), row["timezone"]) for row in rows]
+    held = [Held(task_of(row), row["timezone"]) for row in rows]
     return {one.task.id: one for one in held}
 
 
 def _link(row: Row) -> Link:
     days, at = row["remind_days"], row["remind_time"]
     distance = None if days is None else Distance(days, at)
+    version = row["reopened_version"]
     return Link(
-        row["successor_id"], row["predecessor_id"], row["version"], row["withdrawn"], distance
+        successor_id=row["successor_id"],
+        predecessor_id=row["predecessor_id"],
+        version=row["version"],
+        withdrawn=row["withdrawn"],
+        distance=distance,
+        reopened=None if version is None else Reopened(version, row["reopened_event"]),
     )

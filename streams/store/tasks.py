@@ -8,7 +8,7 @@ from uuid import UUID
 from schemas import codec
 from schemas.events import Actor
 from schemas.ids import new_id
-from schemas.tasks import Task
+from schemas.tasks import SeriesValues, Task
 from streams.domain.tasks import Change
 from streams.store.database import Database, Row, Session, StoreError
 
@@ -42,7 +42,8 @@ _LOG = """
                                  'actor', $11::json)
           FROM written
     )
-    SELECT task_json(written)::text AS task FROM written"""
+    SELECT task_json(written)::text AS task, series_values::text AS series_values
+      FROM written"""
 
 _INSERT = f"""
     WITH {_TAGS.format(condition="true")},
@@ -76,6 +77,8 @@ _UPDATE = f"""
             recurrence_rule = $20, recurrence_catch_up = $21, recurrence_anchor = $22,
             next_occurrence = $23, series_id = $24, occurrence = $25,
             status = $26, completed_at = $27, deleted_at = $28,
+            occurrence_only = CASE WHEN $31 THEN $32::text[] ELSE occurrence_only END,
+            series_values = CASE WHEN $31 THEN $33::jsonb ELSE series_values END,
             version = version + 1,
             -- Strictly after the version before, whatever the clock does.
             updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond'),
@@ -90,14 +93,16 @@ _UPDATE = f"""
     ),
     {_LOG}"""
 
-_FIND = """
-    SELECT task_json(tasks)::text AS task FROM tasks
+TASK_COLUMNS = "task_json(tasks)::text AS task, tasks.series_values::text AS series_values"
+
+_FIND = f"""
+    SELECT {TASK_COLUMNS} FROM tasks
      WHERE id = $1 AND user_id = $2 AND (deleted_at IS NULL OR $3)"""
 
 _LOCK = "SELECT FROM tasks WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE"
 
-_LIST = """
-    SELECT task_json(tasks)::text AS task FROM tasks
+_LIST = f"""
+    SELECT {TASK_COLUMNS} FROM tasks
      WHERE user_id = $1 AND deleted_at IS NULL
        AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
      ORDER BY created_at DESC, id DESC
@@ -149,7 +154,7 @@ async def insert_task_once(
         if error.constraint in _OF_USERS:
             raise NoSuchUserError from error
         raise
-    return _task(row) if row else None
+    return task_of(row) if row else None
 
 
 async def update_task(
@@ -157,7 +162,7 @@ async def update_task(
 ) -> Task | None:
     """Write a change and its event in one statement; None if the task is another version by now."""
     tags_changed = "tags" in change.changed
-    draft = change.draft
+    draft, values = change.draft, change.draft.series_values
     row = await database.fetchrow(
         _UPDATE,
         task.id,
@@ -168,8 +173,11 @@ async def update_task(
         draft.deleted_at,
         tags_changed,
         task.version,
+        "occurrence_only" in change.changed,
+        list(draft.occurrence_only),
+        values and values.model_dump_json(exclude_unset=True),
     )
-    return _task(row) if row else None
+    return task_of(row) if row else None
 
 
 async def lock_task(session: Session, user_id: UUID, task_id: UUID) -> None:
@@ -182,7 +190,7 @@ async def find_task(
 ) -> Task | None:
     """Give one task of one user; a deleted one only if asked for."""
     row = await database.fetchrow(_FIND, task_id, user_id, deleted_too)
-    return _task(row) if row else None
+    return task_of(row) if row else None
 
 
 async def list_tasks(
@@ -191,7 +199,7 @@ async def list_tasks(
     """Give the newest tasks that were created before an instant and id, at most `limit`."""
     created_at, task_id = before or (None, None)
     rows = await database.fetch(_LIST, user_id, created_at, task_id, limit)
-    return [_task(row) for row in rows]
+    return [task_of(row) for row in rows]
 
 
 def _written(change: Change, origin: Origin, *, tags_changed: bool) -> tuple[object, ...]:
@@ -225,5 +233,9 @@ def _written(change: Change, origin: Origin, *, tags_changed: bool) -> tuple[obj
     )
 
 
-def _task(row: Row) -> Task:
-    return Task.model_validate_json(row["task"])
+def task_of(row: Row) -> Task:
+    """Read a row of `TASK_COLUMNS`."""
+    task, values = Task.model_validate_json(row["task"]), row["series_values"]
+    if values is None:
+        return task
+    return task.with_series_values(SeriesValues.model_validate_json(values))

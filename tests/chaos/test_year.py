@@ -20,7 +20,7 @@ import pytest
 import tzdata
 
 from schemas.settings import load_settings
-from schemas.tasks import Task
+from schemas.tasks import Scope, Task
 from streams.effects.reading import Event
 from streams.store.database import Database
 from tests.recurrence_oracle import due_days
@@ -34,6 +34,7 @@ DEATHS = [1, 2, 3, 4, 10, 100, 10_000]
 KEPT = 5_000
 """Events that may be replayed."""
 REMINDED_AT = time(9)
+ALONE = "for once"
 
 _PENDING = """
     SELECT task_json(tasks)::text AS task FROM tasks
@@ -55,6 +56,8 @@ class Habit:
     twice: float
     done: dict[int, datetime] = field(default_factory=dict)
     """When each was done, by its number."""
+    alone: dict[int, date] = field(default_factory=dict)
+    """To which day one was moved, and renamed, for itself; by its number."""
 
 
 @dataclass
@@ -120,16 +123,28 @@ class Year:
         habit = self.habits[task.series_id]
         patience = min(habit.late_days, self.dice.randint(-2, 20))
         twice = self.dice.random() < habit.twice
+        alone = self.dice.choice([None] * 8 + ["before", "after"])
+        moved_to = task.due_date + timedelta(days=self.dice.randint(-9, 9))
         if today > habit.until or task.due_date + timedelta(days=patience) > today:
             return
         async with room:
+            if alone == "before":
+                await self._edit_alone(habit, task, moved_to)
             await self.world.complete(task)
             self.seen["completed"] += 1
+            if alone == "after":
+                await self._edit_alone(habit, task, moved_to)
             if twice:
                 await self.world.reopen(task)
                 await self.world.complete(task)
                 self.seen["twice"] += 1
             habit.done[task.occurrence] = self.world.now
+
+    async def _edit_alone(self, habit: Habit, task: Task, moved_to: date) -> None:
+        await self.world.patch(task, Scope.THIS, title=ALONE, due_date=moved_to)
+        assert task.occurrence is not None
+        habit.alone[task.occurrence] = moved_to
+        self.seen["edited alone"] += 1
 
     async def catch_up(self) -> None:
         """Apply all that waits, in batches that may die, repeat, or be done by two at once."""
@@ -163,20 +178,24 @@ class Year:
                 *(first.recurrence_catch_up, habit.zone, first.due_date),
                 [habit.done[number] for number in numbers],
             )
-            assert [task.due_date for task in tasks] == expected
+            own = [habit.alone.get(n, day) for n, day in enumerate(expected, 1)]
+            names = [ALONE if n in habit.alone else first.title for n in range(1, len(own) + 1)]
+            assert [task.due_date for task in tasks] == own
+            assert [task.title for task in tasks] == names
             assert [task.occurrence for task in tasks] == list(range(1, len(expected) + 1))
             assert [task.completed for task in tasks] == [True] * len(numbers) + [False]
             assert all(task.deleted_at is None for task in tasks)
-            assert all(reminded_as(task, first, habit.zone) for task in tasks)
+            for task, day in zip(tasks, expected, strict=True):
+                assert reminded_as(task, first, day, habit.zone)
             self.seen["occurrences"] += len(tasks)
 
 
-def reminded_as(task: Task, first: Task, zone: str) -> bool:
-    """Tell whether a task's reminder is at the same time of its own day."""
+def reminded_as(task: Task, first: Task, day: date, zone: str) -> bool:
+    """Tell whether a task's reminder is at the same time of the day that its series gave it."""
     if first.remind_at is None or task.remind_at is None:
         return task.remind_at is first.remind_at
     local = task.remind_at.astimezone(ZoneInfo(zone))
-    return (local.date(), local.time()) == (task.due_date, REMINDED_AT)
+    return (local.date(), local.time()) == (day, REMINDED_AT)
 
 
 @pytest.fixture(scope="module")

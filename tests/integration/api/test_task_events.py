@@ -6,6 +6,7 @@ from uuid import UUID
 from schemas.events import Actor, ActorKind, TaskEventType
 from schemas.tasks import Task
 from streams.domain import tasks as domain
+from streams.domain.overrides import client_fields
 from streams.store.tasks import Origin, update_task
 from tests.integration.api.world import Api, Json, Person, problem, read
 
@@ -111,7 +112,7 @@ async def test_a_refused_write_leaves_no_trace(api: Api, ada: Person) -> None:
 async def test_who_comes_too_late_to_a_task_makes_no_tags(api: Api, ada: Person) -> None:
     first = Task.model_validate(await ada.create())
     await ada.change(first.model_dump(mode="json"), title="Quicker")
-    wanted = domain.client_fields(first).model_copy(update={"tags": ("never",)})
+    wanted = client_fields(first).model_copy(update={"tags": ("never",)})
     change = domain.Change(domain.Draft(wanted), TaskEventType.UPDATED, ("tags",))
     origin = Origin(Actor(kind=ActorKind.USER, id=str(ada.id)))
     assert await update_task(api.database, first, change, origin) is None

@@ -29,6 +29,7 @@ FIELDS = [
     "next_occurrence",
     "series_id",
     "occurrence",
+    "occurrence_only",
     "tags",
     "completed_at",
     "deleted_at",
@@ -74,6 +75,7 @@ async def test_a_task_of_just_a_title_has_the_defaults(ada: Person) -> None:
         "recurrence_interval": 1,
         "recurrence_mode": "due",
         "recurrence_catch_up": "none",
+        "occurrence_only": [],
         "tags": [],
         "version": 1,
     }

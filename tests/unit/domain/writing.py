@@ -51,9 +51,10 @@ def _task(change: Change, kept: dict[str, Any]) -> Task:
             "next_occurrence": draft.next_occurrence,
             "series_id": draft.series_id,
             "occurrence": draft.occurrence,
+            "occurrence_only": draft.occurrence_only,
             "updated_at": NOW,
         }
-    )
+    ).with_series_values(draft.series_values)
 
 
 WISHES: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(

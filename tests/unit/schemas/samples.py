@@ -32,6 +32,7 @@ def task_json(**changed: object) -> JsonObject:
         "next_occurrence": "2027-02-28",
         "series_id": "018f0000-0000-7000-8000-00000000000b",
         "occurrence": 1,
+        "occurrence_only": [],
         "tags": ["home"],
         "completed_at": None,
         "deleted_at": None,

@@ -1,0 +1,32 @@
+ALTER TABLE tasks
+    -- The fields in which an occurrence differs from its series, and what the series has there: its
+    -- successor is made of that. Both are written by the program, together.
+    ADD COLUMN occurrence_only text[] NOT NULL DEFAULT '{}',
+    ADD COLUMN series_values   jsonb CHECK (jsonb_typeof(series_values) = 'object'),
+    ADD CHECK ((series_values IS NULL) = (occurrence_only = '{}')),
+    ADD CHECK (series_values IS NULL OR series_id IS NOT NULL);
+
+CREATE OR REPLACE FUNCTION task_json(task tasks) RETURNS json
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN json_build_object(
+        'id', task.id, 'user_id', task.user_id, 'title', task.title,
+        'description', task.description, 'status', task.status, 'completed', task.completed,
+        'priority', task.priority, 'due_date', task.due_date,
+        'remind_at', instant_text(task.remind_at),
+        'recurrence_pattern', task.recurrence_pattern,
+        'recurrence_interval', task.recurrence_interval,
+        'recurrence_mode', task.recurrence_mode, 'recurrence_rule', task.recurrence_rule,
+        'recurrence_catch_up', task.recurrence_catch_up,
+        'recurrence_anchor', task.recurrence_anchor, 'next_occurrence', task.next_occurrence,
+        'series_id', task.series_id, 'occurrence', task.occurrence,
+        'occurrence_only', task.occurrence_only, 'tags', task.tag_names,
+        'completed_at', instant_text(task.completed_at),
+        'deleted_at', instant_text(task.deleted_at), 'version', task.version,
+        'created_at', instant_text(task.created_at), 'updated_at', instant_text(task.updated_at)
+    );
+
+ALTER TABLE task_successors
+    -- The last reopening of the predecessor that the worker has seen, and its event until the user
+    -- was told that both tasks stay.
+    ADD COLUMN reopened_version bigint CHECK (reopened_version >= 1),
+    ADD COLUMN reopened_event   uuid;
