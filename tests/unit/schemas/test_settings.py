@@ -30,6 +30,7 @@ def test_without_anything_set_there_is_a_default_for_all_but_addresses_and_secre
         "kafka_ssl_cafile",
         "smtp_url",
         "smtp_ssl_cafile",
+        "webhook_ssl_cafile",
         "jwt_secret",
         "health_port",
         "consumer_instance_id",
