@@ -56,10 +56,13 @@ async def login(request: Request) -> Response:
     body = parse_body(request, await read_raw_body(request), LoginBody)
     found = await find_credentials(own.database, body.email)
     known_hash = found[1] if found else None
-    if not await own.passwords.matches(body.password.get_secret_value(), known_hash) or not found:
+    matches = await own.passwords.matches(body.password.get_secret_value(), known_hash)
+    if not matches or found is None or known_hash is None:
         raise ProblemError(Problem.UNAUTHENTICATED, "The address or the password is wrong.")
     session, refresh_token = _new_session(own)
-    await insert_session(own.database, found[0].id, session)
+    if not await insert_session(own.database, found[0].id, session, known_hash):
+        # The password was changed, and all sessions ended, while this one was being checked.
+        raise ProblemError(Problem.UNAUTHENTICATED, "The address or the password is wrong.")
     return json_answer(_session_body(own, found[0], session, refresh_token), headers=_NOT_KEPT)
 
 

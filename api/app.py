@@ -18,6 +18,7 @@ from api import (
     notifications,
     occurrences,
     reminders,
+    resets,
     tasks,
     verification,
 )
@@ -50,6 +51,8 @@ ROUTES = [
     Route("/api/auth/register", accounts.register, methods=["POST"]),
     Route("/api/auth/login", accounts.login, methods=["POST"]),
     Route("/api/auth/verify", verification.verify, methods=["POST"]),
+    Route("/api/auth/password/forgot", resets.forgot, methods=["POST"]),
+    Route("/api/auth/password/reset", resets.reset, methods=["POST"]),
     Route("/api/auth/me", accounts.me, methods=["GET"]),
     Route(_TASKS, tasks.list_all, methods=["GET"]),
     Route(_TASKS, tasks.create, methods=["POST"]),
@@ -108,6 +111,7 @@ def make_app(settings: Settings) -> Starlette:
                     hook_rules=HookRules(
                         settings.webhook_allow_networks, settings.webhook_allow_http
                     ),
+                    trusted_proxies=settings.trusted_proxies,
                 )
             }
 

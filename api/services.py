@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 
 from api.passwords import Passwords
+from schemas.addresses import Network as ProxyNetwork
 from schemas.tokens import TokenKey
 from streams.domain.addresses import Network
 from streams.observability.health import Health
@@ -35,6 +36,7 @@ class Services:
     vault: Vault | None
     """None without CHANNEL_KEYS."""
     hook_rules: HookRules
+    trusted_proxies: Sequence[ProxyNetwork]
 
     @staticmethod
     def now() -> datetime:

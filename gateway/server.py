@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 
-from gateway.addresses import Network, client_address
 from gateway.admission import Admission, Quota
 from gateway.connection import Connection
 from gateway.feed import Feed
@@ -23,6 +22,7 @@ from gateway.revocations import Revocations
 from gateway.routes import Routes
 from gateway.tail import TailReader
 from gateway.wire import Wire
+from schemas.addresses import Network, client_address
 from schemas.frames import FRAME_BYTES_MAX, Close
 from schemas.positions import PositionSeal
 from schemas.settings import Settings

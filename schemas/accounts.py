@@ -40,6 +40,7 @@ Email = Annotated[
     AfterValidator(_an_address),
 ]
 Timezone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_a_zone)]
+Password = Annotated[SecretStr, Field(min_length=PASSWORD_MIN, max_length=PASSWORD_MAX)]
 UserName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
@@ -49,7 +50,7 @@ class RegisterBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     email: Email
-    password: SecretStr = Field(min_length=PASSWORD_MIN, max_length=PASSWORD_MAX)
+    password: Password
     name: UserName | None = None
     timezone: Timezone = "UTC"
 
@@ -61,6 +62,23 @@ class LoginBody(BaseModel):
 
     email: Annotated[str, StringConstraints(strip_whitespace=True, max_length=254)]
     password: SecretStr = Field(max_length=1_000)
+
+
+class ForgotBody(BaseModel):
+    """What `POST /api/auth/password/forgot` takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    email: Email
+
+
+class ResetBody(BaseModel):
+    """What `POST /api/auth/password/reset` takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(repr=False)
+    password: Password
 
 
 class User(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 from pydantic_core import core_schema
 
-from schemas.accounts import LoginBody, RegisterBody, Session, User
+from schemas.accounts import ForgotBody, LoginBody, RegisterBody, ResetBody, Session, User
 from schemas.bodies import TaskPatch, TaskPut
 from schemas.codec import JsonObject
 from schemas.events import EVENTS, Envelope
@@ -57,6 +57,8 @@ SHAPES: Mapping[str, Shape] = MappingProxyType(
         "reminder-settings": Shape(ReminderSettings, _TAKEN),
         "register": Shape(RegisterBody, _TAKEN),
         "login": Shape(LoginBody, _TAKEN),
+        "password-forgot": Shape(ForgotBody, _TAKEN),
+        "password-reset": Shape(ResetBody, _TAKEN),
         "user": Shape(User, _GIVEN),
         "session": Shape(Session, _GIVEN),
         "notification": Shape(Notification, _GIVEN),

@@ -13,13 +13,18 @@ from streams.domain.messages import (
     Message,
     channel_test_message,
     reminder_message,
+    reset_message,
     verification_message,
 )
 from streams.store.database import Database
-from streams.store.mails import insert_token
+from streams.store.mails import MailPurpose, insert_token
 from streams.store.sending import Parcel
 
 _TOKEN_BYTES = 32
+_TOKEN_MESSAGES = {
+    MailPurpose.VERIFY: verification_message,
+    MailPurpose.RESET: reset_message,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,14 @@ class AccountSender:
     database: Database
 
     async def send(self, parcel: Parcel) -> Outcome:
-        """Mail one token to the address that it is to verify."""
+        """Mail one token to the address that it is to prove."""
         token = token_urlsafe(_TOKEN_BYTES)
         token_hash = sha256(token.encode()).digest()
         email_key = parcel.email.casefold()
-        if not await insert_token(self.database, parcel.delivery_id, email_key, token_hash):
-            return Failed("the address is another one by now, or verified already", final=True)
-        message = verification_message(token)
+        purpose = await insert_token(self.database, parcel.delivery_id, email_key, token_hash)
+        if purpose is None:
+            return Failed("the mail is of no use any more: it proves nothing new", final=True)
+        message = _TOKEN_MESSAGES[purpose](token)
         return await _mail(self.deliver, self.mail_from, parcel, message)
 
 

@@ -93,6 +93,16 @@ def verification_message(token: str) -> Message:
     )
 
 
+def reset_message(token: str) -> Message:
+    """Let the owner of an address choose a new password."""
+    return _message(
+        "Choose a new password",
+        "Somebody, likely you, asked for a new password of the account with this address. If it was"
+        f" you, enter this code within an hour:\n\n{token}\n\nIf it was not you, do nothing: the"
+        " password stays as it is.",
+    )
+
+
 def _message(title: str, body: str) -> Message:
     return Message(_one_line(title)[:TITLE_CHARS_MAX], body[:BODY_CHARS_MAX])
 

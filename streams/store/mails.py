@@ -1,6 +1,7 @@
 """Mails that prove an address: asked for by an event, and their tokens kept as hashes alone."""
 
 from datetime import timedelta
+from enum import StrEnum
 from uuid import UUID
 
 from schemas.events import MAIL_REQUESTED
@@ -8,6 +9,8 @@ from schemas.ids import new_id
 from streams.store.database import Database
 
 TOKEN_LIFETIME = timedelta(hours=24)
+RESET_LIFETIME = timedelta(hours=1)
+"""Of a token from when it is sent; a mail that could not be sent for so long is not sent."""
 PAUSE_MIN = timedelta(minutes=1)
 """Between two mails to one address."""
 PER_DAY_MAX = 10
@@ -25,9 +28,9 @@ _ASK = f"""
         SELECT $2, id, 'verify', email_key FROM users
          WHERE id = $1
            AND NOT EXISTS (
-               SELECT FROM mails WHERE user_id = $1
+               SELECT FROM mails WHERE user_id = $1 AND purpose = 'verify'
                   AND created_at > statement_timestamp() - $4::interval)
-           AND (SELECT count(*) FROM mails WHERE user_id = $1
+           AND (SELECT count(*) FROM mails WHERE user_id = $1 AND purpose = 'verify'
                    AND created_at > statement_timestamp() - interval '1 day') < $5
         RETURNING *
     )
@@ -39,11 +42,14 @@ _ASK = f"""
 
 _KEEP = """
     INSERT INTO mail_tokens (token_hash, mail_id, expires_at)
-    SELECT $3, mails.id, clock_timestamp() + $4
+    SELECT $3, mails.id,
+           clock_timestamp()
+           + CASE mails.purpose WHEN 'verify' THEN $4::interval ELSE $5::interval END
       FROM mails JOIN users ON users.id = mails.user_id AND users.email_key = mails.email_key
      WHERE mails.id = $1 AND mails.email_key = $2 AND mails.used_at IS NULL
-       AND users.email_verified_at IS NULL
-    RETURNING mail_id"""
+       AND CASE mails.purpose WHEN 'verify' THEN users.email_verified_at IS NULL
+           ELSE mails.created_at > clock_timestamp() - $5::interval END
+    RETURNING (SELECT purpose FROM mails WHERE id = mail_id) AS purpose"""
 
 _VERIFY = """
     WITH mail AS (
@@ -51,6 +57,7 @@ _VERIFY = """
           FROM mail_tokens
          WHERE mail_tokens.token_hash = $1 AND mail_tokens.mail_id = mails.id
            AND mail_tokens.expires_at > statement_timestamp() AND mails.used_at IS NULL
+           AND mails.purpose = 'verify'
         RETURNING mails.user_id, mails.email_key
     )
     UPDATE users SET email_verified_at = clock_timestamp(), updated_at = clock_timestamp()
@@ -59,6 +66,13 @@ _VERIFY = """
     RETURNING users.id"""
 
 _IS_VERIFIED = "SELECT email_verified_at IS NOT NULL AS verified FROM users WHERE id = $1"
+
+
+class MailPurpose(StrEnum):
+    """What a mail's token is good for."""
+
+    VERIFY = "verify"
+    RESET = "reset"
 
 
 async def ask_for_verification(database: Database, user_id: UUID) -> bool:
@@ -72,13 +86,16 @@ async def ask_for_verification(database: Database, user_id: UUID) -> bool:
 
 async def insert_token(
     database: Database, mail_id: UUID, email_key: str, token_hash: bytes
-) -> bool:
-    """Keep the hash of a token that is about to be sent to an address.
+) -> MailPurpose | None:
+    """Keep the hash of a token that is about to be sent to an address, and say what it is for.
 
-    False if there is nothing to prove: the account has another address, or it is verified.
+    None if there is nothing to prove: the account has another address, it is verified, or the mail
+    is of no use any more.
     """
-    row = await database.fetchrow(_KEEP, mail_id, email_key, token_hash, TOKEN_LIFETIME)
-    return row is not None
+    row = await database.fetchrow(
+        _KEEP, mail_id, email_key, token_hash, TOKEN_LIFETIME, RESET_LIFETIME
+    )
+    return MailPurpose(row["purpose"]) if row else None
 
 
 async def verify_email(database: Database, token_hash: bytes) -> bool:

@@ -12,6 +12,8 @@ from streams.store.deliveries import DELIVERY_COLUMNS, delivery_of
 
 SOURCE = "/taskflow/notifications"
 KEPT = timedelta(days=90)
+RESETS_KEPT = timedelta(days=1)
+"""Mails that anybody may ask for, of any address: for as long as limits count them."""
 PRUNED_MAX = 5_000
 """Rows of one statement, which holds their locks until it ends."""
 
@@ -75,7 +77,9 @@ _PRUNE = """
         ) RETURNING 1
     ), mail AS (
         DELETE FROM mails WHERE id IN (
-            SELECT id FROM mails WHERE created_at < now() - $1::interval LIMIT $2
+            SELECT id FROM mails
+             WHERE created_at < now() - $1::interval
+                OR (purpose = 'reset' AND created_at < now() - $3::interval) LIMIT $2
         ) RETURNING 1
     )
     SELECT (SELECT count(*) FROM old) + (SELECT count(*) FROM sent)
@@ -148,7 +152,7 @@ async def count_unread(database: Database, user_id: UUID) -> int:
 
 async def prune(database: Database) -> int:
     """Delete what is older than `KEPT`, at most `PRUNED_MAX` rows of each table; give how many."""
-    row = await database.fetchrow(_PRUNE, KEPT, PRUNED_MAX)
+    row = await database.fetchrow(_PRUNE, KEPT, PRUNED_MAX, RESETS_KEPT)
     return int(row["pruned"]) if row else 0
 
 

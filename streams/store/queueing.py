@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from schemas.ids import new_id
 from streams.domain.deliveries import WAITING_MAX, delivery_id
 from streams.domain.messages import full_message
 from streams.store.database import Database, Session
@@ -45,6 +46,29 @@ _QUEUE = f"""
     )
     SELECT channel_id FROM counted WHERE waiting > $9"""
 
+_FIND_OWNERS = """
+    WITH found AS (
+        UPDATE mails SET user_id = users.id
+          FROM users
+         WHERE mails.id = ANY ($1::uuid[]) AND mails.purpose = 'reset' AND mails.user_id IS NULL
+           AND users.email_key = mails.email_key
+        RETURNING mails.user_id
+    )
+    SELECT user_id FROM found
+    UNION
+    SELECT mails.user_id FROM unnest($1::uuid[], $2::uuid[]) AS asked (mail_id, user_id)
+      JOIN mails ON mails.id = asked.mail_id
+     WHERE mails.user_id = asked.user_id
+        OR (mails.purpose = 'reset' AND mails.user_id IS NOT NULL)"""
+
+_MAKE_ACCOUNT_CHANNELS = """
+    INSERT INTO channels (id, user_id, kind, name, event_types)
+    SELECT asked.channel_id, users.id, 'account', 'account', '{}'
+      FROM unnest($1::uuid[], $2::uuid[]) AS asked (channel_id, user_id)
+      JOIN users ON users.id = asked.user_id
+     ORDER BY users.id
+    ON CONFLICT (user_id) WHERE kind = 'account' DO NOTHING"""
+
 _LOCK_ACCOUNT_CHANNELS = """
     SELECT FROM channels WHERE kind = 'account' AND user_id = ANY ($1::uuid[])
      ORDER BY id FOR NO KEY UPDATE"""
@@ -55,7 +79,8 @@ _QUEUE_MAILS = f"""
         SELECT mails.id, channels.id, mails.user_id, asked.event_id, asked.event_type, asked.event
           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[])
                AS asked (mail_id, user_id, event_id, event_type, event)
-          JOIN mails ON mails.id = asked.mail_id AND mails.user_id = asked.user_id
+          JOIN mails ON mails.id = asked.mail_id
+           AND (mails.user_id = asked.user_id OR mails.purpose = 'reset')
           JOIN channels ON channels.user_id = mails.user_id AND channels.kind = 'account'
         ON CONFLICT (id) DO NOTHING
         RETURNING channel_id
@@ -156,8 +181,16 @@ async def _queue(session: Session, wanted: Sequence[tuple[Told, Listener]]) -> s
 
 
 async def queue_mails(session: Session, asked: Sequence[AskedMail]) -> None:
-    """Write one delivery, due now, for each mail that is to be sent; its id is the mail's."""
-    await session.fetch(_LOCK_ACCOUNT_CHANNELS, [mail.user_id for mail in asked])
+    """Write one delivery, due now, for each mail that is to be sent; its id is the mail's.
+
+    Of a reset nobody knows yet whose it is. If no account has its address, it has no delivery.
+    """
+    rows = await session.fetch(
+        _FIND_OWNERS, [mail.mail_id for mail in asked], [mail.user_id for mail in asked]
+    )
+    users = [row["user_id"] for row in rows]
+    await session.fetch(_MAKE_ACCOUNT_CHANNELS, [new_id() for _ in users], users)
+    await session.fetch(_LOCK_ACCOUNT_CHANNELS, users)
     await session.fetch(
         _QUEUE_MAILS,
         [mail.mail_id for mail in asked],

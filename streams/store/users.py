@@ -23,7 +23,10 @@ _INSERT = f"""
 
 _INSERT_SESSION = """
     INSERT INTO refresh_tokens (id, user_id, session_id, token_hash, expires_at)
-    VALUES ($1, $2, $1, $3, $4)"""
+    SELECT $1, id, $1, $3, $4 FROM users WHERE id = $2 AND password_hash = $5
+       -- Not beside a change of the password, which ends all sessions that it sees.
+       FOR SHARE
+    RETURNING id"""
 
 _FIND = f"SELECT {_COLUMNS} FROM users WHERE id = $1"
 _TIMEZONES = "SELECT id, timezone FROM users WHERE id = ANY ($1::uuid[])"
@@ -78,11 +81,14 @@ async def insert_user(database: Database, account: NewAccount, session: NewSessi
     return _user(row)
 
 
-async def insert_session(database: Database, user_id: UUID, session: NewSession) -> None:
-    """Open a session of an account that exists."""
-    await database.fetch(
-        _INSERT_SESSION, session.id, user_id, session.token_hash, session.expires_at
+async def insert_session(
+    database: Database, user_id: UUID, session: NewSession, password_hash: str
+) -> bool:
+    """Open a session; False if the password's hash is another one by now."""
+    row = await database.fetchrow(
+        _INSERT_SESSION, session.id, user_id, session.token_hash, session.expires_at, password_hash
     )
+    return row is not None
 
 
 async def find_user(database: Database, user_id: UUID) -> User | None:

@@ -1,9 +1,11 @@
 """What people read is theirs, escaped, on their clock, and never begins another header."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +15,10 @@ from streams.domain.messages import (
     BODY_CHARS_MAX,
     TITLE_CHARS_MAX,
     Message,
+    full_message,
     off_message,
     reminder_message,
+    reset_message,
     verification_message,
 )
 from tests.unit.schemas.samples import task_json
@@ -78,8 +82,10 @@ def test_what_an_attacker_writes_is_text() -> None:
     assert mail.keys().count("Bcc") == 0
 
 
-def test_a_mail_has_both_forms_and_its_key() -> None:
-    message = verification_message("the-token")
+@pytest.mark.parametrize("tell", [verification_message, reset_message])
+def test_a_mail_has_both_forms_and_its_key(tell: Callable[[str], Message]) -> None:
+    message = tell("the-token")
+    assert tags(tell(EVIL).html) == PLAIN
     mail = compose(message, "taskflow@example.org", "ada@example.org", UUID(int=7), NOW)
     assert mail["Message-ID"] == f"<{UUID(int=7)}@example.org>"
     assert mail["Auto-Submitted"] == "auto-generated"
@@ -90,6 +96,7 @@ def test_a_mail_has_both_forms_and_its_key() -> None:
 
 
 def test_messages_fit_their_columns() -> None:
-    long = off_message("n" * 100, "e" * 5_000)
-    assert len(long.title) <= TITLE_CHARS_MAX
-    assert len(long.body) <= BODY_CHARS_MAX
+    for long in (off_message("n" * 100, "e" * 5_000), full_message("n" * 5_000, 10_000)):
+        assert len(long.title) <= TITLE_CHARS_MAX
+        assert len(long.body) <= BODY_CHARS_MAX
+    assert "Over 10,000 messages" in full_message("home", 10_000).body

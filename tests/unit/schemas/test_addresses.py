@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.addresses import HOPS_MAX, client_address
+from schemas.addresses import HOPS_MAX, client_address, network_of
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 PROXY, STRANGER = "10.0.0.1", "203.0.113.9"
@@ -65,3 +65,20 @@ def test_a_client_cannot_choose_its_address_behind_a_proxy(forged: list[str], ow
 def test_a_header_without_end_is_read_only_so_far() -> None:
     hops = [f"10.0.{n}.1" for n in range(HOPS_MAX + 50)]
     assert client_address(PROXY, [",".join(hops)], TRUSTED) == hops[-HOPS_MAX]
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        (STRANGER, STRANGER),
+        ("::ffff:203.0.113.9", STRANGER),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff::", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("no address", "no address"),
+    ],
+)
+def test_a_client_is_counted_by_an_address_of_ipv4_or_a_network_of_ipv6(
+    address: str, network: str
+) -> None:
+    assert network_of(address) == network

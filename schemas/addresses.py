@@ -31,6 +31,17 @@ def client_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Networ
     return str(address)
 
 
+def network_of(address: str) -> str:
+    """Give what one client is counted by: an IPv4 address, or the /64 of an IPv6 one.
+
+    Whoever has an IPv6 address has its whole /64 (RFC 6177).
+    """
+    found = _read(address)
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((int(found) >> 64 << 64, 64)))
+    return str(found or address)
+
+
 def _from_the_right(forwarded: Sequence[str]) -> Iterator[str]:
     """Give the entries of all lines of the header, the last one first."""
     for line in reversed(forwarded):
