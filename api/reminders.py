@@ -21,9 +21,10 @@ from schemas.problems import FieldError, Problem, ProblemError
 from schemas.reminders import REMINDERS_MAX, ReminderCreate, ReminderSettings, Snooze
 from schemas.tasks import Status, Task
 from streams.domain.tasks import REMINDER_PAST_MAX, Change, RuleError, draft_of
-from streams.store.database import Session, StoreError
+from streams.store.database import Session
 from streams.store.task_reminders import (
     delete_reminder,
+    hold_user,
     insert_reminder,
     list_reminders,
     reminder_settings,
@@ -113,22 +114,19 @@ async def read_settings(request: Request) -> Response:
 
 
 async def patch_settings(request: Request) -> Response:
-    """Replace what the client names; it holds for what is planned from now on."""
+    """Replace what the client names; what is planned and has not fired follows at once."""
     raw = await read_raw_body(request)
     user_id = path_user(request)
     body = parse_body(request, raw, ReminderSettings, MERGE_PATCH)
-    database = services(request).database
-    known = await reminder_settings(database, user_id)
     named = body.model_fields_set
     if named & _QUIET:
         named = named | _QUIET  # quiet hours are one wish
-    wanted = known.model_copy(update=body.model_dump(include=named))
-    try:
-        await set_reminder_settings(database, user_id, wanted)
-    except StoreError as error:
-        if error.constraint == "reminder_settings_user_id_fkey":
-            raise no_account() from error
-        raise
+    async with services(request).database.transaction() as session:
+        if not await hold_user(session, user_id):
+            raise no_account()
+        known = await reminder_settings(session, user_id)
+        wanted = known.model_copy(update=body.model_dump(include=named))
+        await set_reminder_settings(session, user_id, wanted)
     return json_answer(wanted)
 
 

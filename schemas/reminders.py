@@ -13,6 +13,8 @@ REMINDERS_MAX = 20
 """Of one task."""
 YEAR_MINUTES = 525_600
 SNOOZE_MINUTES_MAX = 43_200
+DEFAULT_MINUTES = 60
+"""An hour before nine o'clock of the due day, until a user says otherwise."""
 
 Minutes = Annotated[int, Field(ge=0, le=YEAR_MINUTES, strict=True)]
 WallClock = Annotated[
@@ -73,11 +75,11 @@ class Reminder(BaseModel):
 
 
 class ReminderSettings(BaseModel):
-    """What a user wishes of all reminders, from when it is said; absent, a member is null."""
+    """What a user wishes of all reminders; a default of null is none, and absent it is an hour."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    default_before_due_minutes: Minutes | None = None
+    default_before_due_minutes: Minutes | None = DEFAULT_MINUTES
     quiet_from: WallClock | None = None
     quiet_until: WallClock | None = None
 

@@ -21,7 +21,7 @@ class Scheduled:
     deleted_at: datetime | None
     due_date: date | None
     last_instant: datetime | None
-    """For when it fired last, if it ever did."""
+    """For when it fired last, if it ever did and the ledger still has it."""
     last_fired_at: datetime | None
 
 
@@ -33,12 +33,18 @@ def reason(one: Scheduled, now: datetime) -> str:
         return "does not fire: the task is deleted"
     if one.status is Status.COMPLETED:
         return "does not fire: the task is completed"
-    if one.last_fired_at is not None and one.last_instant is not None:
-        late_s = (one.last_fired_at - one.last_instant).total_seconds()
-        return f"fired {late_s:.3f} s after {one.last_instant:%Y-%m-%d %H:%M:%S} UTC"
+    if one.last_fired_at is not None:
+        return _fired(one.last_fired_at, one.last_instant)
     if one.kind == "before_due" and one.due_date is None:
         return "does not fire: the task has no due date"
     return "does not fire: its instant had passed when it was planned, or the task came back"
+
+
+def _fired(fired_at: datetime, instant: datetime | None) -> str:
+    if instant is None:
+        return f"fired at {fired_at:%Y-%m-%d %H:%M:%S} UTC"
+    late_s = (fired_at - instant).total_seconds()
+    return f"fired {late_s:.3f} s after {instant:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _when(fires_at: datetime, now: datetime) -> str:

@@ -93,7 +93,7 @@ class WorkerApp(faust.App):
     async def on_start(self) -> None:
         """Open what the worker needs, and wait for its topic: Faust ignores a missing one."""
         enter = self._resources.enter_async_context
-        database = await enter(open_database(self._settings.required_database_url(), pool_size=4))
+        database = await enter(open_database(self._settings.required_database_url(), pool_size=5))
         transport = await enter(open_transport(self._settings))
         trouble = Trouble(reason="not in its group yet")
         self._processor = Processor(self._worker, database, transport, trouble)

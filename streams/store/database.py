@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -159,17 +159,23 @@ class Database:
         async with self._connection() as connection, connection.transaction():
             yield Session(connection)
 
-    @asynccontextmanager
-    async def listening(
+    def listening(
         self, channel: str, wake: Callable[[], None]
-    ) -> AsyncIterator[Callable[[], bool]]:
-        """Call `wake` for each NOTIFY on a channel; gives a function that tells if it still hears.
+    ) -> AbstractAsyncContextManager[Callable[[], bool]]:
+        """Call `wake` for each NOTIFY on a channel, as `hearing` does, whatever its text."""
+        return self.hearing(channel, lambda _: wake())
 
-        A notification may be lost: whoever waits for `wake` needs a slow poll of its own behind it.
+    @asynccontextmanager
+    async def hearing(
+        self, channel: str, heard: Callable[[str], None]
+    ) -> AsyncIterator[Callable[[], bool]]:
+        """Call `heard` with the text of each NOTIFY on a channel; gives what tells if it hears yet.
+
+        A notification may be lost: whoever waits for one needs a slow poll of its own behind it.
         """
 
-        def on_notify(*_: object) -> None:
-            wake()
+        def on_notify(*arguments: object) -> None:
+            heard(str(arguments[-1]))  # its connection, process, channel and payload
 
         async with self._connection() as connection:
             await connection.add_listener(channel, on_notify)

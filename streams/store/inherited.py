@@ -12,17 +12,20 @@ from streams.domain.zones import distance_of, instant_at
 from streams.store.database import Row, Session
 
 _OF_PREDECESSORS = """
-    SELECT task_id, kind, at, before_due_minutes FROM reminders
-     WHERE task_id = ANY ($1::uuid[]) AND kind <> 'task'
+    SELECT task_id, kind, at, minutes AS before_due_minutes, by_default
+      FROM reminders CROSS JOIN LATERAL reminder_minutes(reminders, wishes_of(user_id)) AS minutes
+     WHERE task_id = ANY ($1::uuid[])
+       AND (kind = 'absolute' OR kind = 'before_due' AND minutes IS NOT NULL)
      ORDER BY created_at, id"""
 
 # What the user's default has given to the successor: its predecessor's go before.
 _FORGET = "DELETE FROM reminders WHERE task_id = ANY ($1::uuid[]) AND kind = 'before_due'"
 
 _INSERT = """
-    INSERT INTO reminders (id, user_id, task_id, kind, at, before_due_minutes, planned_version)
+    INSERT INTO reminders
+        (id, user_id, task_id, kind, at, before_due_minutes, planned_version, by_default)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[],
-                         $6::integer[], $7::bigint[])"""
+                         $6::integer[], $7::bigint[], $8::boolean[])"""
 
 _PLACE = """
     UPDATE reminders SET fires_at = reminder_instant(reminders, tasks) FROM tasks
@@ -42,8 +45,9 @@ class Heir:
 async def inherit_reminders(session: Session, heirs: Sequence[Heir]) -> None:
     """Give new successors the reminders of their predecessors, beside `remind_at`.
 
-    One before the due day is taken over as it is; one at an instant is as far from the new day, by
-    the wall clock. What would lie in the past does not fire.
+    One before the due day is taken over as it is, or as the default by now is that made it; one at
+    an instant is as far from the new day, by the wall clock. What would lie in the past does not
+    fire.
     """
     by_predecessor = {heir.predecessor.id: heir for heir in heirs}
     if not by_predecessor:
@@ -68,6 +72,7 @@ async def _insert(session: Session, pairs: Sequence[tuple[Row, Heir]]) -> None:
         [_moved(row["at"], heir) for row, heir in pairs],
         [row["before_due_minutes"] for row, _ in pairs],
         [heir.successor.version for _, heir in pairs],
+        [row["by_default"] for row, _ in pairs],
     )
 
 

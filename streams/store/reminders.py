@@ -15,6 +15,15 @@ from streams.store.database import Database, Row, Session
 SOURCE = "/taskflow/reminders"
 LATE = timedelta(seconds=1)
 """What fires later than this after its instant says so."""
+LEDGER_KEPT = timedelta(days=90)
+"""As long as the notifications that it explains; see `_FIRE` for what it cannot be asked after."""
+PRUNED_MAX = 5_000
+"""Rows of one statement, which holds their locks until it ends."""
+REPLANNED = "taskflow_replanned"
+"""The channel on which the function `replan_reminders` names the user whose plan has moved."""
+
+_PRUNER = 7234918266
+"""The advisory lock of whoever prunes; the number is nobody else's."""
 
 _COLUMNS = "id, task_id, user_id, fires_at, planned_version AS version"
 
@@ -27,6 +36,11 @@ _PAGE = f"""
 _OF_TASKS = f"""
     SELECT {_COLUMNS} FROM reminders
      WHERE task_id = ANY ($1::uuid[]) AND fires_at < $2"""
+
+_OF_USERS = f"""
+    SELECT {_COLUMNS} FROM reminders
+     WHERE user_id = ANY ($1::uuid[]) AND fires_at < $2
+     LIMIT $3"""
 
 # Each of its parts is found by an index, so that any plan is a quick one: PostgreSQL plans it
 # without knowing how many are wanted.
@@ -47,20 +61,29 @@ _FIRE = """
         -- After the locks: from here on no state of these tasks can end before the firing.
         SELECT clock_timestamp() AS now FROM (SELECT count(*) FROM held) AS counted
     ), spent AS (
-        -- By the newest version of the row, whatever this statement's snapshot has.
-        UPDATE reminders SET fires_at = NULL
+        -- By the newest version of the row, whatever this statement's snapshot has. A repeat is
+        -- known by the ledger, and one that is so old that the ledger may have forgotten it by not
+        -- being later than the last firing.
+        UPDATE reminders
+           SET fires_at = NULL,
+               fired_at = CASE
+                   WHEN EXISTS (SELECT FROM reminder_firings AS known
+                                 WHERE known.reminder_id = held.id
+                                   AND known.fires_at = held.fires_at)
+                     OR (instant.now - held.fires_at > $8 AND held.fires_at <= reminders.fired_at)
+                   THEN reminders.fired_at
+                   ELSE instant.now
+               END
           FROM held CROSS JOIN instant
          WHERE reminders.id = held.id AND reminders.task_id = (held.task).id
            AND reminders.fires_at = held.fires_at AND reminders.fires_at <= instant.now
-        RETURNING held.*, instant.now
+        RETURNING held.*, instant.now, reminders.fired_at
     ), fresh AS MATERIALIZED (
-        SELECT *, now - fires_at > $5 AS late FROM spent
-         WHERE NOT EXISTS (SELECT FROM reminder_firings AS known
-                            WHERE known.reminder_id = spent.id AND known.fires_at = spent.fires_at)
+        SELECT *, now - fires_at > $5 AS late FROM spent WHERE fired_at = now
     ), fired AS (
         INSERT INTO reminder_firings
             (reminder_id, fires_at, user_id, task_id, fired_at, late, event_id)
-        SELECT id, fires_at, (task).user_id, (task).id, now, late, event_id FROM fresh
+        SELECT id, fires_at, (task).user_id, (task).id, fired_at, late, event_id FROM fresh
     ), logged AS (
         INSERT INTO outbox (event_id, type, source, user_id, subject, occurred_at, data)
         SELECT event_id, $6, $7, (task).user_id, (task).id, now,
@@ -77,15 +100,26 @@ _FIRE = """
 
 _SCHEDULE = """
     SELECT reminders.id, task_id, title, kind, reminders.fires_at, status, deleted_at, due_date,
-           last.fires_at AS last_instant, last.fired_at AS last_fired_at
+           last.fires_at AS last_instant, reminders.fired_at AS last_fired_at
       FROM reminders JOIN tasks ON tasks.id = task_id
       LEFT JOIN LATERAL (
-          SELECT fires_at, fired_at FROM reminder_firings
-           WHERE reminder_id = reminders.id ORDER BY fires_at DESC LIMIT 1
+          SELECT fires_at FROM reminder_firings
+           WHERE reminder_id = reminders.id AND fired_at = reminders.fired_at
       ) AS last ON true
      WHERE reminders.user_id = $1
-     ORDER BY reminders.fires_at, last.fired_at DESC, reminders.id
+     ORDER BY reminders.fires_at, reminders.fired_at DESC, reminders.id
      LIMIT $2"""
+
+# One worker at a time: the lock ends with the statement, whatever becomes of who sent it.
+_PRUNE = """
+    WITH mine AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($3) AS is_mine), old AS (
+        DELETE FROM reminder_firings WHERE (reminder_id, fires_at) IN (
+            SELECT reminder_id, fires_at FROM reminder_firings
+             WHERE fired_at < clock_timestamp() - $1::interval AND (SELECT is_mine FROM mine)
+             ORDER BY fired_at LIMIT $2
+        ) RETURNING 1
+    )
+    SELECT count(*) AS pruned FROM old"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +160,14 @@ async def planned_of_tasks(
     return [_planned(row) for row in rows]
 
 
+async def planned_of_users(
+    database: Database, user_ids: Collection[UUID], before: datetime, limit: int
+) -> Sequence[Planned]:
+    """Give what is planned for these users before an instant, as it is by now, in any order."""
+    rows = await database.fetch(_OF_USERS, list(user_ids), before, limit)
+    return [_planned(row) for row in rows]
+
+
 async def fire(database: Database, batch: Sequence[Planned]) -> Firing:
     """Fire what still stands and is due by the database's clock: ledger and outbox at once.
 
@@ -141,6 +183,7 @@ async def fire(database: Database, batch: Sequence[Planned]) -> Firing:
         LATE,
         REMINDER_DUE,
         SOURCE,
+        LEDGER_KEPT,
     )
     if row is None:
         raise AssertionError("a SELECT without FROM gives its row")
@@ -151,6 +194,16 @@ async def schedule_of_user(database: Database, user_id: UUID, limit: int) -> Seq
     """Give a user's reminders: those that fire next first, then those that do not."""
     rows = await database.fetch(_SCHEDULE, user_id, limit)
     return [Scheduled(**(dict(row) | {"status": Status(row["status"])})) for row in rows]
+
+
+async def prune_ledger(database: Database) -> int:
+    """Delete firings older than `LEDGER_KEPT`, at most `PRUNED_MAX`; give how many.
+
+    None while another worker is at it. The reminders stay, spent ones too: there are no more of
+    them than their tasks have, and one that is reopened or moved fires by them.
+    """
+    row = await database.fetchrow(_PRUNE, LEDGER_KEPT, PRUNED_MAX, _PRUNER)
+    return int(row["pruned"]) if row else 0
 
 
 def _planned(row: Row) -> Planned:

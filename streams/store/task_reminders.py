@@ -6,16 +6,18 @@ from uuid import UUID
 from schemas.ids import new_id
 from schemas.reminders import Reminder, ReminderCreate, ReminderKind, ReminderSettings
 from schemas.tasks import Task
-from streams.store.database import Database, Row, Session
+from streams.store.database import Row, Session
 from streams.store.tasks import Statements
 
 _LIST = """
     SELECT reminders.id, task_id, kind, CASE kind WHEN 'task' THEN remind_at ELSE at END AS at,
-           before_due_minutes, reminders.fires_at, reminders.created_at,
-           (SELECT max(fired_at) FROM reminder_firings WHERE reminder_id = reminders.id) AS fired_at
+           before_due_minutes, reminders.fires_at, reminders.fired_at, reminders.created_at
       FROM reminders JOIN tasks ON tasks.id = task_id
      WHERE task_id = $1 AND reminders.user_id = $2 AND ($3::uuid IS NULL OR reminders.id = $3)
      ORDER BY reminders.created_at, reminders.id"""
+
+# What the user wishes stays as it is until the reminder is committed, or is seen by what follows.
+_HOLD_WISHES = "SELECT FROM users WHERE id = $1 FOR KEY SHARE"
 
 _INSERT = """
     INSERT INTO reminders (id, user_id, task_id, kind, at, before_due_minutes, planned_version)
@@ -35,6 +37,9 @@ _SNOOZE = """
                          planned_version = $4
      WHERE id = $1 AND task_id = $2
     RETURNING id"""
+
+# One at a time for each user, so that two who merge lose nothing of one another.
+_HOLD_USER = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE"
 
 _SETTINGS = """
     SELECT default_before_due_minutes, quiet_from, quiet_until FROM reminder_settings
@@ -60,6 +65,7 @@ async def insert_reminder(session: Session, task: Task, body: ReminderCreate) ->
     """Make a reminder of a task, whose version is the one that is being written with it."""
     reminder_id = new_id()
     kind = ReminderKind.ABSOLUTE if body.at is not None else ReminderKind.BEFORE_DUE
+    await session.fetch(_HOLD_WISHES, task.user_id)
     await session.fetch(
         _INSERT,
         reminder_id,
@@ -88,16 +94,28 @@ async def snooze_reminder(
     return (await list_reminders(session, task, reminder_id))[0]
 
 
-async def reminder_settings(database: Database, user_id: UUID) -> ReminderSettings:
-    """Give what a user wishes of all reminders."""
+async def hold_user(session: Session, user_id: UUID) -> bool:
+    """Let nobody else change what a user wishes until the transaction ends; False if none is there.
+
+    Whoever reads the wishes goes on reading.
+    """
+    return await session.fetchrow(_HOLD_USER, user_id) is not None
+
+
+async def reminder_settings(database: Statements, user_id: UUID) -> ReminderSettings:
+    """Give what a user wishes of all reminders; without a row, what everybody has."""
     row = await database.fetchrow(_SETTINGS, user_id)
     return ReminderSettings.model_validate(dict(row)) if row else ReminderSettings()
 
 
 async def set_reminder_settings(
-    database: Database, user_id: UUID, wanted: ReminderSettings
+    database: Statements, user_id: UUID, wanted: ReminderSettings
 ) -> None:
-    """Write down what a user wishes; it holds for what is planned from now on."""
+    """Write down what a user wishes, and plan again what counts from a due day, by a trigger.
+
+    It locks the user and then the tasks, for which it never waits with the user held: it tries
+    again, for seconds, and raises a transient `StoreError` in the end.
+    """
     await database.fetch(
         _SET,
         user_id,

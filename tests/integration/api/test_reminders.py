@@ -30,6 +30,12 @@ def soon(**after: float) -> str:
     return (datetime.now(UTC) + timedelta(**after)).isoformat().replace("+00:00", "Z")
 
 
+async def wish(person: Person, **settings: object) -> Json:
+    answer = await person.ask("PATCH", "/reminder-settings", json=settings)
+    assert answer.status_code == 200, answer.text
+    return read(answer)
+
+
 async def test_a_tasks_own_reminder_and_others_are_listed(api: Api, ada: Person) -> None:
     """Making one is a version of the task with one event."""
     at = soon(days=1)
@@ -128,7 +134,7 @@ async def test_what_is_no_reminder_is_refused(ada: Person, body: Json) -> None:
 
 async def test_a_task_has_at_most_twenty(ada: Person) -> None:
     task = await ada.create(due_date=DUE)
-    for minutes in range(20):
+    for minutes in range(19):  # and the one by default
         await remind(ada, task, before_due_minutes=minutes)
     answer = await ada.ask("POST", path(task), json={"before_due_minutes": 99})
     assert answer.status_code == 422
@@ -136,9 +142,9 @@ async def test_a_task_has_at_most_twenty(ada: Person) -> None:
 
 async def test_another_users_are_not_there(ada: Person, bob: Person) -> None:
     """Not listed, made, snoozed or deleted; nor by the wrong task of one's own."""
-    task = await ada.create(due_date=DUE)
+    task = await ada.create()
     made = await remind(ada, task, before_due_minutes=60)
-    own = await bob.create(due_date=DUE)
+    own = await bob.create()
     for method, below, body in (
         ("GET", path(task), None),
         ("POST", path(task), {"before_due_minutes": 5}),
@@ -153,17 +159,20 @@ async def test_another_users_are_not_there(ada: Person, bob: Person) -> None:
 
 
 async def test_a_version_that_is_not_the_tasks_is_refused(ada: Person) -> None:
-    task = await ada.create(due_date=DUE)
+    task = await ada.create()
     body, wrong = {"before_due_minutes": 5}, {"If-Match": '"2"'}
     answer = await ada.ask("POST", path(task), json=body, headers=wrong)
     assert answer.status_code == 412
     assert await reminders(ada, task) == []
 
 
-async def test_a_default_reminds_of_what_gets_a_due_day_and_has_no_reminder(ada: Person) -> None:
-    wish = {"default_before_due_minutes": 60}
-    answer = await ada.ask("PATCH", "/reminder-settings", json=wish)
-    assert answer.status_code == 200
+@pytest.mark.parametrize("settings", [None, {"default_before_due_minutes": 60}])
+async def test_an_hour_before_is_the_default_of_what_gets_a_due_day_and_has_no_reminder(
+    ada: Person, settings: Json | None
+) -> None:
+    """Whether its user has said so or nothing."""
+    if settings is not None:
+        await wish(ada, **settings)
     task = await ada.create(due_date=DUE)
     (only,) = await reminders(ada, task)
     assert (only["kind"], only["fires_at"]) == ("before_due", "2031-03-30T08:00:00Z")
@@ -190,8 +199,7 @@ async def test_what_falls_into_quiet_hours_waits_for_their_end(
     ada: Person, quiet: tuple[str, str], minutes: int, fires_at: str
 ) -> None:
     """An instant that the user named is kept."""
-    wish = {"quiet_from": quiet[0], "quiet_until": quiet[1]}
-    assert (await ada.ask("PATCH", "/reminder-settings", json=wish)).status_code == 200
+    await wish(ada, quiet_from=quiet[0], quiet_until=quiet[1])
     task = await ada.create(due_date=DUE)
     made = await remind(ada, task, before_due_minutes=minutes)
     assert made["fires_at"] == fires_at
@@ -204,7 +212,7 @@ async def test_wishes_are_merged_and_quiet_hours_are_one_wish(ada: Person) -> No
         answer = await ada.ask("PATCH", "/reminder-settings", json=body)
         return answer.status_code, read(answer)
 
-    none = {"default_before_due_minutes": None, "quiet_from": None, "quiet_until": None}
+    none = {"default_before_due_minutes": 60, "quiet_from": None, "quiet_until": None}
     assert read(await ada.ask("GET", "/reminder-settings")) == none
     await patch({"default_before_due_minutes": 30})
     status, wishes = await patch({"quiet_from": "22:00", "quiet_until": "07:00"})

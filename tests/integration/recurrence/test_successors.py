@@ -299,6 +299,9 @@ async def test_further_reminders_are_inherited_too(world: RecurrenceWorld) -> No
     Once, however often the events come, and instead of the user's default.
     """
     user = await world.user("Europe/Berlin")
+    await set_reminder_settings(
+        world.database, user, ReminderSettings(default_before_due_minutes=None)
+    )
     task = await world.create(
         user, recurrence_pattern="daily", due_date="2099-03-28", title="the clocks go forward"
     )
@@ -322,6 +325,33 @@ async def test_further_reminders_are_inherited_too(world: RecurrenceWorld) -> No
     ] == [
         ("before_due", 30, None, datetime(2099, 3, 29, 6, 30, tzinfo=UTC)),
         ("absolute", None, *[datetime(2099, 3, 28, 8, tzinfo=UTC)] * 2),
+    ]
+
+
+@pytest.mark.parametrize("minutes", [90, None])
+async def test_a_reminder_by_default_is_inherited_as_the_default_then_is(
+    world: RecurrenceWorld, minutes: int | None
+) -> None:
+    """Beside another that is inherited; switched off, it is not."""
+    user = await world.user("UTC")
+    task = await world.create(user, recurrence_pattern="daily", due_date="2099-03-28")
+    async with world.database.transaction() as session:
+        await insert_reminder(session, task, ReminderCreate(before_due_minutes=30))
+    await world.complete(task)
+    await set_reminder_settings(
+        world.database, user, ReminderSettings(default_before_due_minutes=minutes)
+    )
+    await world.settle()
+    _, successor = await world.series(task)
+    rows = await world.database.fetch(
+        "SELECT before_due_minutes, by_default FROM reminders WHERE task_id = $1"
+        " ORDER BY before_due_minutes",
+        successor.id,
+    )
+    by_default = [] if minutes is None else [(minutes, True)]
+    assert [(row["before_due_minutes"], row["by_default"]) for row in rows] == [
+        (30, False),
+        *by_default,
     ]
 
 

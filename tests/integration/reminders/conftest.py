@@ -1,8 +1,9 @@
 """Fixtures of the reminders' tests."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from schemas.settings import load_settings
 from streams.store.database import Database
 from tests.reminder_world import make_users
+
+if TYPE_CHECKING:
+    from streams.reminders import Reminders  # it reads its settings when it is imported
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +24,12 @@ def worker_module() -> Iterator[ModuleType]:
         load_settings.cache_clear()
         yield importlib.import_module("streams.reminders")
     load_settings.cache_clear()
+
+
+@pytest.fixture
+def make(worker_module: ModuleType) -> "Callable[[], Reminders]":
+    made: Callable[[], Reminders] = worker_module.Reminders
+    return made
 
 
 @pytest.fixture

@@ -47,5 +47,6 @@ async def test_a_zone_that_the_server_does_not_know_counts_as_utc(
     await database.fetch(_REMINDER, new_id(), user, task_id, 0)
     await database.fetch("UPDATE tasks SET due_date = '2099-01-06' WHERE id = $1", task_id)
     assert [f"{at:%m-%d %H:%M}" for at in await instants(database, task_id) if at] == [
-        "01-06 09:00"
+        "01-06 08:00",
+        "01-06 09:00",
     ]

@@ -38,6 +38,7 @@ FIRED = replace(
         (replace(FIRED, status=Status.COMPLETED), "the task is completed"),
         (replace(FIRED, deleted_at=NOW), "the task is deleted"),
         (FIRED, "fired 0.003 s after 2027-01-01 11:00:00 UTC"),
+        (replace(FIRED, last_instant=None), "fired at 2027-01-01 11:00:00 UTC"),
         (replace(SILENT, kind="before_due"), "has no due date"),
         (SILENT, "its instant had passed"),
     ],
