@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from time import monotonic
 from uuid import UUID
 
@@ -51,8 +51,8 @@ async def hours(database: Database, user: UUID) -> list[str]:
 
 async def is_waiting(database: Database) -> bool:
     row = await database.fetchrow(
-        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        " AND datname = current_database()"
+        "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+        " AND (wait_event_type = 'Lock' OR wait_event = 'PgSleep')"
     )
     return row is not None
 
@@ -74,8 +74,9 @@ async def test_what_is_overdue_stands_and_fires_whatever_its_user_wishes_by_then
     database: Database, user: UUID
 ) -> None:
     """As it does for those who were away when it fell due."""
-    task_id = await create(database, user)
-    overdue = await database_now(database) - timedelta(hours=1)
+    yesterday = await database_now(database) - timedelta(days=1)
+    task_id = await create(database, user, yesterday.date())
+    overdue = datetime.combine(yesterday, time(8), yesterday.tzinfo)
     await database.fetch("UPDATE reminders SET fires_at = $1", overdue)
     await wish(database, user, 120)
     await wish(database, user, None)
@@ -103,11 +104,12 @@ async def test_a_write_that_is_not_committed_yet_is_replanned_when_it_is(
     task_id = await create(database, user, None if write in ("give a day", "insert") else DUE)
     if write == "reopen":
         await database.fetch("UPDATE tasks SET status = 'completed', completed_at = now()")
+    if write == "remind":
+        await database.fetch("DELETE FROM reminders")
     async with database.transaction() as session:
         if write == "insert":
             await session.fetch(_INSERT, new_id(), user)
         elif write == "remind":
-            await session.fetch("DELETE FROM reminders")
             await lock_task(session, user, task_id)
             task = await find_task(session, user, task_id)
             assert task is not None
@@ -144,9 +146,8 @@ async def test_whoever_has_a_task_and_wants_its_user_is_never_waited_for_with_th
     async with database.transaction() as session:
         await lock_task(session, user, task_id)
         wishing = asyncio.create_task(wish(database, user, 120))
-        for _ in range(20):
-            await session.fetch("SELECT FROM users WHERE id = $1 FOR KEY SHARE NOWAIT", new_id())
-            await session.fetch("SELECT FROM users WHERE id = $1 FOR KEY SHARE", user)
+        await eventually(lambda: is_waiting(database), 5, "the wish has met the task")
+        await session.fetch("SELECT FROM users WHERE id = $1 FOR KEY SHARE", user)
     await asyncio.wait_for(wishing, 5)
     assert await hours(database, user) == ["01-05 07:00"]
 
