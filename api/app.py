@@ -72,6 +72,7 @@ ROUTES = [
     Route("/api/{user_id}/reminder-settings", reminders.read_settings, methods=["GET"]),
     Route("/api/{user_id}/reminder-settings", reminders.patch_settings, methods=["PATCH"]),
     Route("/api/{user_id}/audit", audit.list_all, methods=["GET"]),
+    Route("/api/{user_id}/audit/export", audit.export, methods=["GET"]),
     Route(_NOTIFICATIONS, notifications.list_all, methods=["GET"]),
     Route(_NOTIFICATIONS + "/unread", notifications.unread, methods=["GET"]),
     Route(_NOTIFICATIONS + "/read-all", notifications.read_all, methods=["POST"]),

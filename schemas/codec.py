@@ -14,8 +14,8 @@ class MalformedError(ValueError):
 
 
 def encode(value: object) -> bytes:
-    """Write a value as compact UTF-8 JSON."""
-    return orjson.dumps(value)
+    """Write a value as compact UTF-8 JSON; an instant in UTC ends in Z."""
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
 
 
 def fragment(text: str | bytes) -> orjson.Fragment:

@@ -11,10 +11,11 @@ from schemas import codec
 from schemas.events import TaskChange, TaskEventType
 from schemas.ids import new_id
 from schemas.topics import TASK_EVENTS
+from streams.domain.audit_chain import NewEntry
 from streams.effects.faust_app import faust_app
 from streams.effects.reading import Event, PoisonError, first_rule
 from streams.effects.worker import Worker
-from streams.store.audit import NewEntry, append_entries
+from streams.store.audit import append_entries
 from streams.store.database import Session
 
 _TYPES = {type_.value: type_ for type_ in TaskEventType if type_ is not TaskEventType.PURGED}
@@ -34,15 +35,27 @@ def entry_of(event: Event) -> NewEntry:
         raise PoisonError(f"/data{first_rule(error)}") from None
     if change.task.user_id != envelope.partitionkey or str(change.task.id) != envelope.subject:
         raise PoisonError("the task is not the one that the envelope names")
+    _refuse_nul(event)
     return NewEntry(
         id=new_id(),
         user_id=change.task.user_id,
         event_type=_TYPES[envelope.type].verb,
         task_id=change.task.id,
-        task_data=codec.encode(envelope.data["task"]).decode(),
+        task_data=envelope.data["task"],
         event_id=envelope.id,
         happened_at=envelope.time,
     )
+
+
+def _refuse_nul(event: Event) -> None:
+    """Text can hold what is escaped, but a reader's jsonb cannot: the view would fail on it."""
+    raw = event.record.value or b""
+    # Most events have no backslash at all, and one byte is found ten times as fast as six.
+    if b"\\" in raw and b"\\u0000" in raw:
+        try:
+            codec.decode_strictly(codec.encode(event.envelope.data["task"]))
+        except codec.MalformedError as error:
+            raise PoisonError(f"/data/task: {error}") from None
 
 
 app = faust_app(Worker(app="audit", topic=TASK_EVENTS, types=frozenset(_TYPES), apply=apply))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from schemas.settings import MissingSettingError
-from streams.cli import channels, database, demo, export, instance, log
+from streams.cli import audit, channels, database, demo, export, instance, log
 from streams.embedded.failure import EmbeddedError
 from streams.store.database import StoreError
 from streams.store.migrations import MigrationError
@@ -46,6 +46,6 @@ def _parser() -> argparse.ArgumentParser:
         " or from the instance that `taskflow up` runs in this folder.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (instance, database, log, channels, export, demo):
+    for module in (instance, database, log, audit, channels, export, demo):
         module.add_commands(commands)
     return parser

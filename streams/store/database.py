@@ -127,10 +127,22 @@ class Session:
         with _translated():
             return await self._connection.fetchrow(sql, *parameters)
 
-    async def run_script(self, sql: str) -> None:
+    async def pages(self, sql: str, *parameters: object, rows_max: int) -> AsyncIterator[list[Row]]:
+        """Run a query and give its rows, `rows_max` at a time; others may run between two pages."""
+        with _translated():
+            cursor = await self._connection.cursor(sql, *parameters)
+        while True:
+            with _translated():
+                rows = await cursor.fetch(rows_max)
+            if rows:
+                yield rows
+            if len(rows) < rows_max:
+                return
+
+    async def run_script(self, sql: str, limit_s: float = COMMAND_S_MAX) -> None:
         """Run several statements without parameters."""
         with _translated():
-            await self._connection.execute(sql)
+            await self._connection.execute(sql, timeout=limit_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +169,15 @@ class Database:
     async def transaction(self) -> AsyncIterator[Session]:
         """Open a transaction: committed at the end of the context, rolled back on an error."""
         async with self._connection() as connection, connection.transaction():
+            yield Session(connection)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Session]:
+        """Open a transaction that only reads, and sees all of it as it was at one instant."""
+        async with (
+            self._connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             yield Session(connection)
 
     def listening(

@@ -9,6 +9,9 @@ from streams.store.database import Database, Session
 
 FOLDER = Path(__file__).parent / "migrations"
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.up\.sql")
+STEP_S_MAX = 3_600.0
+"""A step may write a large table anew; other statements have seconds."""
+_PATIENCE = f"SET LOCAL statement_timeout = '{STEP_S_MAX:.0f}s'"
 _LOCK = "SELECT pg_advisory_xact_lock(7234918265)"
 """Held to the end of each step's transaction: two that migrate at once take turns."""
 
@@ -67,7 +70,7 @@ async def migrate_up(database: Database) -> Sequence[Migration]:
             count = await _begin(session)
             if migration.number <= count:
                 continue
-            await session.run_script(migration.up)
+            await _run(session, migration.up)
             await session.fetch(
                 "INSERT INTO schema_migrations (number, name) VALUES ($1, $2)",
                 migration.number,
@@ -85,7 +88,7 @@ async def migrate_down(database: Database, target: int) -> Sequence[Migration]:
             count = await _begin(session)
             if migration.number <= target or migration.number > count:
                 continue
-            await session.run_script(migration.down)
+            await _run(session, migration.down)
             await session.fetch("DELETE FROM schema_migrations WHERE number = $1", migration.number)
         undone.append(migration)
     return undone
@@ -96,6 +99,11 @@ async def migration_states(database: Database) -> Sequence[State]:
     async with database.transaction() as session:
         count = await _begin(session)
     return [State(migration, migration.number <= count) for migration in load_migrations()]
+
+
+async def _run(session: Session, script: str) -> None:
+    await session.fetch(_PATIENCE)
+    await session.run_script(script, STEP_S_MAX)
 
 
 async def _begin(session: Session) -> int:

@@ -109,14 +109,14 @@ async def test_a_dropped_table_dead_letters_nothing(small: Campaign) -> None:
     async with small.stack.running():
         worker = small.stack.children["audit"]
         user = await account(small)
-        await small.database.fetch("ALTER TABLE audit_log RENAME TO audit_log_away")
+        await small.database.fetch("ALTER TABLE audit_entries RENAME TO audit_entries_away")
         await create(small, user, "while the table is away")
 
         async def red() -> bool:
             return not await worker.is_ready()
 
         await eventually(red, WAIT_S_MAX, "the worker is red")
-        await small.database.fetch("ALTER TABLE audit_log_away RENAME TO audit_log")
+        await small.database.fetch("ALTER TABLE audit_entries_away RENAME TO audit_entries")
         await eventually(lambda: audited(small, 1), WAIT_S_MAX, "the event is audited")
         await eventually(worker.is_ready, WAIT_S_MAX, "the worker is ready again")
         assert worker.starts == 1

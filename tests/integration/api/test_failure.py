@@ -127,8 +127,9 @@ async def test_what_breaks_here_is_a_500_with_its_id_that_a_browser_may_read(
     api: Api, ada: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     await api.database.fetch(
-        "INSERT INTO audit_log (id, user_id, event_type, task_id, task_data, event_id, timestamp)"
-        " VALUES ($1, $2, 'created', $1, '{\"title\": 1}', $1, now())",
+        "INSERT INTO audit_entries VALUES"
+        " ($2, 1, $1, $1, 'created', $1, now(), '{\"task_data\": {\"title\": 1}}',"
+        "  sha256('x'), sha256('x'))",
         uuid4(),
         ada.id,
     )

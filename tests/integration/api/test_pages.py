@@ -1,6 +1,5 @@
 """Pages of tasks and of the audit log give every item exactly once, whatever happens meanwhile."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from schemas.ids import new_id
-from streams.store.audit import NewEntry, append_entries
+from streams.domain.audit_chain import NewEntry
+from streams.store.audit import append_entries
 from tests.integration.api.world import Api, Json, Person, broken, problem, read
 
 COUNT = 7
@@ -32,10 +32,15 @@ async def test_pages_of_any_size_give_every_item_once_newest_first(
 async def test_items_of_one_instant_are_told_apart_by_their_ids(
     api: Api, ada: Person, below: str
 ) -> None:
-    made = await fill(api, ada, below)
     instant = datetime(2027, 1, 1, microsecond=1, tzinfo=UTC)
-    column = {"/tasks": "tasks SET created_at", "/audit": "audit_log SET timestamp"}[below]
-    await api.database.fetch(f"UPDATE {column} = $1 WHERE user_id = $2", instant, ada.id)
+    made = await fill(api, ada, "/tasks")
+    if below == "/tasks":
+        update = "UPDATE tasks SET created_at = $1 WHERE user_id = $2"
+        await api.database.fetch(update, instant, ada.id)
+    else:
+        tasks = [read(await ada.ask("GET", f"/tasks/{task}")) for task in made]
+        same = [task | {"updated_at": instant.isoformat()} for task in tasks]
+        made = await log(api, ada, same, "created")
     pages = await all_pages(ada, f"{below}?limit=2")
     assert [item["id"] for page in pages for item in page] == sorted(made, reverse=True)
 
@@ -174,7 +179,7 @@ async def log(api: Api, person: Person, tasks: Sequence[Json], verb: str) -> lis
             user_id=person.id,
             event_type=verb,
             task_id=UUID(task["id"]),
-            task_data=json.dumps(task),
+            task_data=task,
             event_id=new_id(),
             happened_at=datetime.fromisoformat(task["updated_at"]),
         )

@@ -92,5 +92,15 @@ async def test_what_is_to_be_expected_is_one_sentence(
 
 async def test_help_lists_every_command() -> None:
     done = await taskflow("--help")
-    for name in ("up", "down", "reset", "migrate", "topics", "schemas", "register", "watch"):
+    for name in (
+        "up",
+        "down",
+        "reset",
+        "migrate",
+        "topics",
+        "audit",
+        "schemas",
+        "register",
+        "watch",
+    ):
         assert f"\n    {name} " in done.stdout

@@ -1,0 +1,118 @@
+"""What the chain costs a batch of the audit worker: with it and without it, turn about."""
+
+from collections.abc import Sequence
+from statistics import quantiles
+from time import perf_counter
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from schemas import codec
+from schemas.settings import Settings, TransportKind
+from schemas.topics import TASK_EVENTS
+from streams.effects.committing import Committer, Run
+from streams.effects.processor import PAGE
+from streams.effects.reading import Event
+from streams.effects.retrying import Trouble
+from streams.effects.worker import Apply, Worker
+from streams.store.database import Database, Session
+from streams.store.offsets import next_offset
+from streams.transport.memory import MemoryTransport
+from tests.audit_world import audit_worker, records_of
+
+ROUNDS, WARM_UP = 60, 5
+RATIO_MAX = 1.10
+
+BEFORE = """
+    CREATE TABLE audit_before (
+        id uuid PRIMARY KEY, user_id uuid NOT NULL,
+        event_type text NOT NULL CHECK (
+            event_type IN ('created', 'updated', 'completed', 'reopened', 'deleted', 'restored')
+        ),
+        task_id uuid NOT NULL, task_data jsonb NOT NULL, event_id uuid NOT NULL UNIQUE,
+        timestamp timestamptz NOT NULL
+    );
+    CREATE INDEX audit_before_newest ON audit_before (user_id, timestamp DESC, id DESC);
+    CREATE INDEX audit_before_task ON audit_before (task_id, timestamp DESC, id DESC)"""
+
+APPEND_BEFORE = """
+    INSERT INTO audit_before (id, user_id, event_type, task_id, task_data, event_id, timestamp)
+    SELECT id, user_id, event_type, task_id, task_data, event_id, happened_at
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::jsonb[], $6::uuid[],
+                  $7::timestamptz[])
+           AS entry (id, user_id, event_type, task_id, task_data, event_id, happened_at)
+    ON CONFLICT (event_id) DO NOTHING"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("user_count", [1, 25, PAGE])
+async def test_a_chained_batch_takes_at_most_a_tenth_longer(
+    database: Database, user_count: int
+) -> None:
+    """A full batch, from the log's bytes to the commit, of one user, of some, and of as many as
+    there are records; each user's first batch is not counted.
+    """
+    async with database.transaction() as session:
+        await session.run_script(BEFORE)
+    with audit_worker() as audit:
+
+        async def apply_before(session: Session, events: Sequence[Event]) -> None:
+            entries = [audit.entry_of(event) for event in events]
+            await session.fetch(
+                APPEND_BEFORE,
+                [entry.id for entry in entries],
+                [entry.user_id for entry in entries],
+                [entry.event_type for entry in entries],
+                [entry.task_id for entry in entries],
+                [codec.encode(entry.task_data).decode() for entry in entries],
+                [entry.event_id for entry in entries],
+                [entry.happened_at for entry in entries],
+            )
+
+        types = audit.app._worker.types
+        seconds = await _alternate(
+            database, {"before": apply_before, "after": audit.apply}, types, user_count
+        )
+    # Whatever else runs here only adds to a batch: the quickest quarter is the least disturbed.
+    before, after = (quantiles(each, n=4) for each in seconds.values())
+    ratios = [late / early for early, late in zip(before, after, strict=True)]
+    print(
+        f"\n{PAGE} events of {user_count} users, quartiles in ms: before {_ms(before)}, after",
+        end=" ",
+    )
+    print(f"{_ms(after)}, ratio {' '.join(f'{ratio:.3f}' for ratio in ratios)};", end=" ")
+    print(f"load average {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")
+    assert ratios[0] <= RATIO_MAX
+
+
+def _ms(seconds: Sequence[float]) -> str:
+    return " ".join(f"{each * 1e3:.1f}" for each in seconds)
+
+
+async def _alternate(
+    database: Database, ways: dict[str, Apply], types: frozenset[str], user_count: int
+) -> dict[str, list[float]]:
+    settings = Settings(_env_file=None, transport=TransportKind.MEMORY)
+    committers = {
+        name: Committer(
+            Worker(app=name, topic=TASK_EVENTS, types=types, apply=apply),
+            database,
+            MemoryTransport(settings),
+            Trouble(),
+        )
+        for name, apply in ways.items()
+    }
+    for name in ways:
+        await next_offset(database, name, TASK_EVENTS.name, 0, 0)
+    users = [uuid4() for _ in range(user_count)]
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(ROUNDS + WARM_UP):
+        begin = number * PAGE
+        order = list(committers) if number % 2 else list(committers)[::-1]
+        for name in order:
+            run = Run(0, begin, begin + PAGE, records_of(users, PAGE, begin))
+            began_at = perf_counter()
+            await committers[name].commit(run)
+            seconds[name].append(perf_counter() - began_at)
+    return {name: each[WARM_UP:] for name, each in seconds.items()}
