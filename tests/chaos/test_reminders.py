@@ -21,6 +21,7 @@ from tests.reminder_world import (
     database_now,
     lateness_s,
     make_users,
+    p50_p99,
     plan,
     spread,
     told,
@@ -99,6 +100,26 @@ async def test_killed_again_and_again_each_reminder_fires_once(
     )
     print(f" {records.total()} records of {len(records)} events")
     assert kills > 0
+
+
+@pytest.mark.long
+async def test_what_one_dead_worker_had_is_fired_by_the_other_within_a_second_and_a_half(
+    campaign: Campaign,
+) -> None:
+    """At the 99th percentile, while its partitions have not moved and it is not back."""
+    workers = [campaign.stack.add("reminders-1"), campaign.stack.add("reminders-2")]
+    for worker in workers:
+        without_static_membership(worker)
+    users = await make_users(campaign.database)
+    async with campaign.stack.running():
+        begin = await database_now(campaign.database) + timedelta(seconds=2)
+        ids = await plan(campaign.database, users, spread(begin, 600, timedelta(seconds=5)))
+        workers[0].kill()
+        ledger = await all_fired(campaign.database, len(ids), DRAIN_S_MAX)
+    late_s = lateness_s(ledger)
+    print(f"\n{len(ids)} over 5 s after the death of one of two workers: {told(late_s)}")
+    assert min(late_s) >= 0
+    assert p50_p99(late_s)[1] < 1.5
 
 
 @pytest.mark.parametrize(
