@@ -85,6 +85,15 @@ async def a_minute_later(world: World) -> None:
     await world.database.fetch("UPDATE mails SET created_at = created_at - interval '61 s'")
 
 
+async def waiting(world: World, count: int) -> bool:
+    """Tell whether so many transactions wait for a lock."""
+    row = await world.database.fetchrow(
+        "SELECT count(*) AS n FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return row is not None and row["n"] == count
+
+
 async def forgot(api: Api, email: str, **headers: str) -> httpx.Response:
     return await api.client.post(FORGOT, json={"email": email}, headers=headers)
 
@@ -237,9 +246,18 @@ async def test_of_several_tokens_used_at_once_one_counts_and_the_others_are_void
         await a_minute_later(world)
     await post.carry()
     hashes = [sha256(token.encode()).digest() for token in await post.tokens(3)]
-    used = await asyncio.gather(
-        *(reset_password(world.database, one, f"hash {n}") for n, one in enumerate(hashes * 2))
-    )
+    async with world.database.transaction() as session:
+        await session.fetch("SELECT FROM users FOR UPDATE")
+        using = asyncio.ensure_future(
+            asyncio.gather(
+                *(
+                    reset_password(world.database, one, f"hash {n}")
+                    for n, one in enumerate(hashes * 2)
+                )
+            )
+        )
+        await eventually(lambda: waiting(world, 6), 3, "all wait for the account")
+    used = await using
     assert sorted(used) == [*[False] * 5, True]
     found = await find_credentials(world.database, ADA)
     assert found is not None
@@ -250,18 +268,10 @@ async def test_a_login_that_began_before_a_reset_opens_no_session_after_it(world
     """It waits for the reset, and then its password is the old one."""
     user_id = await world.user(ADA)
     session = NewSession(new_id(), uuid4().bytes * 2, datetime.now(UTC) + timedelta(days=1))
-
-    async def waits() -> bool:
-        row = await world.database.fetchrow(
-            "SELECT count(*) AS n FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return row is not None and row["n"] == 1
-
     async with world.database.transaction() as changing:
         await changing.fetch("UPDATE users SET password_hash = 'new' WHERE id = $1", user_id)
         opening = asyncio.create_task(insert_session(world.database, user_id, session, "no hash"))
-        await eventually(waits, 3, "the login waits")
+        await eventually(lambda: waiting(world, 1), 3, "the login waits")
     assert await opening is False
     assert await insert_session(world.database, user_id, session, "new")
 
