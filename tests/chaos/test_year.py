@@ -22,7 +22,7 @@ import tzdata
 from schemas.settings import load_settings
 from schemas.tasks import Scope, Task
 from streams.effects.reading import Event
-from streams.store.database import Database
+from streams.store.database import Database, Fault, StoreError
 from tests.recurrence_oracle import due_days
 from tests.recurrence_world import RecurrenceWorld
 
@@ -31,6 +31,7 @@ BEGIN = date(2027, 1, 1)
 BATCH = 500
 DEATHS = [1, 2, 3, 4, 10, 100, 10_000]
 """After so many statements a worker dies; or if there are fewer, before its commit."""
+TRIES_MAX = 10
 KEPT = 5_000
 """Events that may be replayed."""
 REMINDED_AT = time(9)
@@ -155,11 +156,22 @@ class Year:
                 await self.world.die(batch, self.dice.choice(DEATHS))
             rivals = 2 if self.dice.random() < 0.1 else 1
             self.seen["rivals"] += rivals - 1
-            await asyncio.gather(*(self.world.work(batch) for _ in range(rivals)))
+            await asyncio.gather(*(self._work(batch) for _ in range(rivals)))
             if self.dice.random() < 0.1:
                 self.seen["replays"] += 1
                 begin = self.dice.randrange(max(1, len(self.world.log) - BATCH))
                 await self.world.work(self.world.log[begin : begin + BATCH])
+
+    async def _work(self, batch: list[Event]) -> None:
+        """Apply a batch, again if the database is busy: a worker does so, as often as it takes."""
+        for _ in range(TRIES_MAX):
+            try:
+                return await self.world.work(batch)
+            except StoreError as error:
+                if error.fault is not Fault.TRANSIENT:
+                    raise
+                self.seen["busy"] += 1
+        raise AssertionError(f"the database is busy after {TRIES_MAX} attempts")
 
     async def check(self) -> None:
         """Compare each series with the oracle: all its tasks, their days, states and reminders."""
