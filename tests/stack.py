@@ -36,6 +36,8 @@ class Child:
     log: Path
     ready_url: str
     starts: int = 0
+    exits: list[int] = field(default_factory=list)
+    """The exit code of each run."""
     _process: asyncio.subprocess.Process | None = None
     _ending: bool = False
 
@@ -56,6 +58,7 @@ class Child:
                 )
                 self.starts += 1
                 code = await self._process.wait()
+                self.exits.append(code)
                 log.write(f"--- {self.name} ended with {code}\n".encode())
                 log.flush()
 
