@@ -1,10 +1,12 @@
 # A bare machine needs Python 3.11 to 3.13 and make. `make help` lists what there is.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test check check-long clean
+.PHONY: help up down reset test check check-long campaign clean
 
 UV_VERSION := 0.13.9
 DATA_DIR ?= .taskflow
+SEED ?= 1
+MINUTES ?= 3
 uv := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 bin := .venv/bin
 
@@ -33,6 +35,9 @@ check: install ## formatting, lint, types, imports, lock file
 
 check-long: install ## the campaigns and measurements at full length
 	$(bin)/pytest -m long -s -rs
+
+campaign: install ## attack a whole instance: SEED=1 MINUTES=3, and see what a checker finds
+	$(bin)/python -m tests.campaign --seed $(SEED) --minutes $(MINUTES)
 
 clean: ## remove what was installed and made here, but not the instance's data
 	rm -rf .venv .tools .mypy_cache .ruff_cache .import_linter_cache .hypothesis

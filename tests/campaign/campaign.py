@@ -177,7 +177,7 @@ class Campaign:
         return None
 
     async def _let_listeners_end(self, evidence: Evidence, listeners: Sequence[Listener]) -> None:
-        """Wait until each has as many events as there are; if not, the checker says what is wrong."""
+        """Wait until each has as many events as there are; the checker says what lacks if not."""
         wanted = Counter(event.user_id for event in evidence.updates)
 
         async def have_all() -> bool:

@@ -18,7 +18,7 @@ from tests.campaign.history import History, Write
 from tests.campaign.listeners import Listener
 from tests.waiting import LOOK_S
 
-RECOVERY_S_MAX = 90.0
+RECOVERY_S_MAX = 60.0
 TRY_S_MAX = 3.0
 
 _DONE = """
