@@ -29,7 +29,7 @@ USERS = 6
 CLIENTS_EACH = 2
 LISTENERS_EACH = 2
 CALM_S = (0.5, 3.0)
-DRAIN_S_MAX = 90.0
+DRAIN_S_MAX = 60.0
 CATCH_UP_S_MAX = 45.0
 
 _UNDRAINED = """
@@ -82,9 +82,11 @@ class Campaign:
             await self._strike_until_the_end(world, probe)
             stopping.set()
             await asyncio.gather(*clients)
-            drained = await self._drain(world)
+            # What did not recover will not drain either.
+            drained = None if self._is_stuck else await self._drain(world)
             outcome.evidence = await gather(world.database, world.transport)
-            await self._let_listeners_end(outcome.evidence, listeners)
+            if drained is None and not self._is_stuck:
+                await self._let_listeners_end(outcome.evidence, listeners)
             for task in listening:
                 task.cancel()
             await asyncio.wait(listening)
@@ -95,6 +97,10 @@ class Campaign:
             if one.recovery_s is None
         ]
         outcome.violations = [*stuck, *found, *check(outcome.history, outcome.evidence)]
+
+    @property
+    def _is_stuck(self) -> bool:
+        return any(one.recovery_s is None for one in self._outcome.struck)
 
     def _listeners(self, world: World, users: Sequence[User]) -> list[Listener]:
         found = []
