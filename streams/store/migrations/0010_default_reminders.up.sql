@@ -100,17 +100,17 @@ CREATE FUNCTION reminder_instant(reminder reminders, task tasks) RETURNS timesta
 CREATE FUNCTION plan_reminders() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     is_new boolean := TG_OP = 'INSERT';
+    is_live boolean := NEW.status = 'pending' AND NEW.deleted_at IS NULL;
     came_back boolean := false;
     due_changed boolean := TG_OP = 'INSERT';
     wishes reminder_wishes;
 BEGIN
-    IF NEW.status <> 'pending' OR NEW.deleted_at IS NOT NULL THEN
+    IF NOT is_live THEN
         UPDATE reminders SET fires_at = NULL, planned_version = NEW.version
          WHERE task_id = NEW.id AND fires_at IS NOT NULL;
-        RETURN NULL;
     END IF;
     IF NOT is_new THEN
-        came_back := OLD.status <> 'pending' OR OLD.deleted_at IS NOT NULL;
+        came_back := is_live AND (OLD.status <> 'pending' OR OLD.deleted_at IS NOT NULL);
         due_changed := OLD.due_date IS DISTINCT FROM NEW.due_date;
     END IF;
     IF NEW.due_date IS NOT NULL AND (due_changed OR came_back) THEN
@@ -125,7 +125,9 @@ BEGIN
         END IF;
     ELSIF is_new OR OLD.remind_at IS DISTINCT FROM NEW.remind_at THEN
         INSERT INTO reminders (id, user_id, task_id, kind, fires_at, planned_version)
-        VALUES (NEW.id, NEW.user_id, NEW.id, 'task', NEW.remind_at, NEW.version)
+        -- Of a task that is completed or deleted it is kept, for when the task comes back.
+        VALUES (NEW.id, NEW.user_id, NEW.id, 'task', CASE WHEN is_live THEN NEW.remind_at END,
+                NEW.version)
         ON CONFLICT (id) DO UPDATE
             SET fires_at = excluded.fires_at, planned_version = excluded.planned_version;
     END IF;
@@ -135,9 +137,12 @@ BEGIN
         INSERT INTO reminders
             (id, user_id, task_id, kind, before_due_minutes, by_default, planned_version, fires_at)
         SELECT gen_random_uuid(), NEW.user_id, NEW.id, 'before_due', wishes.default_minutes, true,
-               NEW.version, CASE WHEN instant > clock_timestamp() THEN instant END
+               NEW.version, CASE WHEN is_live AND instant > clock_timestamp() THEN instant END
           FROM before_due_instant(wishes, NEW.due_date, wishes.default_minutes) AS instant
          WHERE is_new OR NOT EXISTS (SELECT FROM reminders WHERE task_id = NEW.id);
+    END IF;
+    IF NOT is_live THEN
+        RETURN NULL;
     END IF;
     IF came_back THEN
         UPDATE reminders AS reminder

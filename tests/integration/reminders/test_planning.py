@@ -50,3 +50,31 @@ async def test_a_zone_that_the_server_does_not_know_counts_as_utc(
         "01-06 08:00",
         "01-06 09:00",
     ]
+
+
+_CHANGES = {
+    "completed": (
+        "status = 'completed', completed_at = now()",
+        "status = 'pending', completed_at = NULL",
+    ),
+    "deleted": ("deleted_at = now()", "deleted_at = NULL"),
+}
+_SET = {
+    "remind_at": ("remind_at = '2099-01-05T07:00Z'", "01-05 07:00"),
+    "due_date": ("due_date = '2099-01-05'", "01-05 08:00"),
+}
+
+
+@pytest.mark.parametrize("state", _CHANGES)
+@pytest.mark.parametrize("column", _SET)
+async def test_what_is_set_while_a_task_is_away_reminds_when_it_comes_back(
+    database: Database, user: UUID, state: str, column: str
+) -> None:
+    """A reminder that is set while its task is completed or deleted waits for the task."""
+    (go, come), (change, instant) = _CHANGES[state], _SET[column]
+    task_id = await create(database, user, None)
+    await database.fetch(f"UPDATE tasks SET {go} WHERE id = $1", task_id)
+    await database.fetch(f"UPDATE tasks SET {change} WHERE id = $1", task_id)
+    assert await instants(database, task_id) == [None]
+    await database.fetch(f"UPDATE tasks SET {come} WHERE id = $1", task_id)
+    assert [f"{at:%m-%d %H:%M}" for at in await instants(database, task_id) if at] == [instant]
