@@ -121,7 +121,7 @@ async def gather(database: Database, transport: Transport) -> Evidence:
         notified=[row["event_id"] for row in notified],
         backward=await _backward(database),
         behind=await ledgers_behind(database, transport),
-        dead=await _dead(transport),
+        dead=await _dead(database, transport),
     )
 
 
@@ -154,13 +154,16 @@ async def _backward(database: Database) -> Sequence[str]:
     ]
 
 
-async def _dead(transport: Transport) -> dict[str, int]:
+async def _dead(database: Database, transport: Transport) -> dict[str, int]:
+    rows = await database.fetch(
+        "SELECT DISTINCT app FROM stream_offsets WHERE topic = $1", TASK_EVENTS.name
+    )
     places = set()
     for record in await read_log(transport, TASK_EVENTS.dead_letters.name):
         headers = dict(record.headers)
         places.add((headers["dlq-app"], headers["dlq-partition"], headers["dlq-offset"]))
     apps = [app.decode() for app, _, _ in places]
-    return {app: apps.count(app) for app in apps}
+    return {row["app"]: apps.count(row["app"]) for row in rows}
 
 
 def _firsts(records: Sequence[Record]) -> Sequence[Event]:

@@ -16,7 +16,7 @@ from schemas.topics import TASK_EVENTS, TASK_UPDATES, Topic
 from streams.transport.interface import Message, Place, TransportError
 from tests.campaign.history import History
 from tests.campaign.proxy import Proxy
-from tests.campaign.world import PROCESSES, WORKERS, World
+from tests.campaign.world import PROCESSES, World
 from tests.waiting import eventually
 
 ASLEEP_S = 12.0
@@ -137,7 +137,7 @@ class Nemesis:
     async def storm(self) -> None:
         """Let the groups share out their partitions again before they have done so."""
         for _ in range(STORM_TURNS):
-            for app in WORKERS[:3]:
+            for app in ("audit", "recurrence", "reminders"):
                 child = self.world.stack.children[f"{app}-{self.dice.choice([1, 2])}"]
                 with suppress(ProcessLookupError):
                     child.send(self.dice.choice([signal.SIGKILL, signal.SIGTERM]))

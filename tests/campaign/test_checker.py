@@ -63,6 +63,7 @@ def right() -> tuple[History, Evidence]:
         audited=[(one.id, one.task.whole) for one in events if one.task],
         firings=[Firing(TASK, REMIND_AT, REMIND_AT, due.id)],
         notified=[due.id],
+        dead={"audit": 0},
     )
     return history, evidence
 

@@ -28,10 +28,10 @@ from tests.servers import JARS, Servers
 from tests.stack import Stack
 
 DISK_MIB = 1_500
-WORKERS = ("audit", "recurrence", "reminders", "notifications")
 PROCESSES = (
     *("api", "gateway", "relay-1", "relay-2", "audit-1", "audit-2"),
-    *("recurrence-1", "recurrence-2", "reminders-1", "reminders-2", "notifications-1"),
+    *("recurrence-1", "recurrence-2", "reminders-1", "reminders-2"),
+    *("notifications-1", "webhooks-1"),
 )
 
 
