@@ -6,6 +6,9 @@ from datetime import timedelta
 EVENT_BYTES_MAX = 1_048_576
 """The largest envelope that is ours; a larger message in a topic is a poison one."""
 
+REPLICATION_SAFE = 3
+"""From so many copies on, an acknowledged record is on two of them at least."""
+
 _MEBIBYTE = 1_048_576
 
 
@@ -17,6 +20,15 @@ class Topic:
     retention: timedelta
     message_bytes_max: int
     about: str
+
+    def configs(self, replication: int) -> dict[str, str]:
+        """Give the settings that it has on the brokers, with so many copies."""
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(int(self.retention.total_seconds() * 1000)),
+            "max.message.bytes": str(self.message_bytes_max),
+            "min.insync.replicas": "2" if replication >= REPLICATION_SAFE else "1",
+        }
 
     @property
     def dead_letters(self) -> "Topic":

@@ -17,6 +17,7 @@ from streams.effects.reading import Event, PoisonError, first_rule
 from streams.effects.worker import Worker
 from streams.store.audit import append_entries
 from streams.store.database import Session
+from streams.store.tracing import audit_row_of
 
 _TYPES = {type_.value: type_ for type_ in TaskEventType if type_ is not TaskEventType.PURGED}
 
@@ -58,4 +59,6 @@ def _refuse_nul(event: Event) -> None:
             raise PoisonError(f"/data/task: {error}") from None
 
 
-app = faust_app(Worker(app="audit", topic=TASK_EVENTS, types=frozenset(_TYPES), apply=apply))
+app = faust_app(
+    Worker(app="audit", topic=TASK_EVENTS, types=frozenset(_TYPES), apply=apply, trace=audit_row_of)
+)

@@ -5,7 +5,8 @@ sent from those rows, beside the topic, so that no receiver holds up a partition
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -28,6 +29,7 @@ from streams.store.queueing import (
     queue_deliveries,
     queue_mails,
 )
+from streams.store.tracing import notification_row_of
 from streams.store.users import timezones_of
 
 POOL_SIZE = 6
@@ -158,6 +160,11 @@ async def _prune(database: Database) -> None:
         await asyncio.sleep(PRUNE_AGAIN_S if pruned else PRUNE_S)
 
 
+async def trace(database: Database, event_id: UUID) -> Mapping[str, object] | None:
+    """Give the notification that a reminder has become, and its deliveries."""
+    return await notification_row_of(database, notification_id(event_id))
+
+
 app = faust_app(
     Worker(
         app="notifications",
@@ -166,5 +173,6 @@ app = faust_app(
         apply=apply,
         beside=beside,
         committed=_committed.set,
+        trace=trace,
     )
 )

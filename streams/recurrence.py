@@ -13,7 +13,6 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from schemas.events import Actor, ActorKind, Envelope, TaskChange, TaskEventType
-from schemas.ids import parse_id
 from schemas.tasks import Task
 from schemas.topics import TASK_EVENTS
 from streams.domain.deliveries import kept_notification_id
@@ -31,10 +30,9 @@ from streams.domain.succession import (
     wanted_id,
 )
 from streams.domain.zones import zone_named
-from streams.effects.commands import add_command, flag, text_argument
 from streams.effects.faust_app import faust_app
 from streams.effects.reading import Event, PoisonError, first_rule
-from streams.effects.worker import Post, Worker
+from streams.effects.worker import Post, Subject, Worker
 from streams.observability.metrics import RECURRENCE_STEPS
 from streams.store.bell import Bell, open_bell
 from streams.store.database import Database, Session
@@ -52,6 +50,7 @@ from streams.store.succession import (
     record_reopened,
 )
 from streams.store.tasks import Origin, insert_task_once, update_task
+from streams.store.tracing import successor_rows_of
 
 _APP = "recurrence"
 _TYPES = frozenset(
@@ -247,14 +246,11 @@ def _link(told: Told, step: Step, written: Task) -> NewLink:
     return NewLink(link, written.user_id, told.envelope.id)
 
 
-async def explain(database: Database, task_id: str, *, as_json: bool) -> str:
-    """Tell why a recurring task has a successor or not: `explain TASK_ID [--json]`."""
-    wanted = parse_id(task_id)
-    if wanted is None:
-        return "a task's id is a lower-case UUID"
+async def explain(database: Database, wanted: UUID, as_json: bool) -> str | None:  # noqa: FBT001 - as a Subject tells
+    """Tell why a recurring task has a successor or not; None if there is no such task."""
     own = (await find_tasks(database, [wanted])).get(wanted)
     if own is None:
-        return f"there is no task {wanted}"
+        return None
     links = await links_of(database, [wanted])
     ids = {link.successor_id for link in links} | {wanted_id(own.task)} - {None}
     found = await find_tasks(database, [one for one in ids if one])
@@ -262,6 +258,12 @@ async def explain(database: Database, task_id: str, *, as_json: bool) -> str:
     steps = reconcile(own.task, meant, known, zone_named(own.timezone), datetime.now(UTC))
     told = explain_task(own.task, list(steps), await count_waiting(database, wanted))
     return told.as_json() if as_json else told.as_text()
+
+
+async def trace(database: Database, event_id: UUID) -> Mapping[str, object] | None:
+    """Give the successors that were written last by this event."""
+    rows = await successor_rows_of(database, event_id)
+    return {"successors": rows} if rows else None
 
 
 recurrence = Recurrence()
@@ -273,6 +275,7 @@ app = faust_app(
         apply=recurrence.apply,
         beside=recurrence.keep_bell,
         committed=recurrence.committed,
+        trace=trace,
+        subject=Subject("task", explain),
     )
 )
-add_command(app, "explain", explain, text_argument("task_id"), flag("json", "one JSON object"))

@@ -16,6 +16,7 @@ from streams.effects.reading import Event, PoisonError, first_rule
 from streams.effects.worker import Worker
 from streams.store.database import Session
 from streams.store.queueing import Listener, Told, lock_listeners, queue_deliveries
+from streams.store.tracing import delivery_rows_of
 
 
 async def apply(session: Session, events: Sequence[Event]) -> None:
@@ -69,5 +70,11 @@ def told_of(event: Event) -> Told:
 
 
 app = faust_app(
-    Worker(app="webhooks", topic=TASK_EVENTS, types=frozenset(CHANGE_TYPES), apply=apply)
+    Worker(
+        app="webhooks",
+        topic=TASK_EVENTS,
+        types=frozenset(CHANGE_TYPES),
+        apply=apply,
+        trace=delivery_rows_of,
+    )
 )

@@ -6,6 +6,7 @@ import sys
 
 from schemas.settings import load_settings
 from streams.cli.commands import Commands, add
+from streams.operators.logbook import logged
 from streams.store.channels import reseal_all
 from streams.store.database import open_database
 from streams.store.vault import SealedError, make_vault
@@ -27,8 +28,13 @@ def _reseal(_: argparse.Namespace) -> int:
         return 1
 
     async def work() -> int:
-        async with open_database(settings.required_database_url()) as database:
-            return await reseal_all(database, vault)
+        async with (
+            open_database(settings.required_database_url()) as database,
+            logged(database, "channels reseal", {}) as outcome,
+        ):
+            count = await reseal_all(database, vault)
+            outcome.result = f"{count} resealed"
+            return count
 
     try:
         count = asyncio.run(work())

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from schemas import codec
 from schemas.settings import load_settings
 from streams.cli.commands import Commands, add
+from streams.cli.noting import noted
+from streams.operators.asking import ask
 from streams.store.database import Database, open_database
 from streams.store.migrations import (
     Migration,
@@ -27,6 +29,7 @@ def add_commands(commands: Commands) -> None:
     down = add(steps, "down", _down, "Undo the newest step, or all above a number. Loses data.")
     down.add_argument("--to", type=int, metavar="N", help="undo all steps above N; 0 undoes all")
     down.add_argument("--yes", action="store_true", help="do not ask")
+    down.add_argument("--dry-run", action="store_true", help="only show what would be undone")
     status = add(steps, "status", _status, "Show each step, and whether it is applied.")
     status.add_argument("--json", action="store_true", help="as JSON, for programs")
 
@@ -34,7 +37,13 @@ def add_commands(commands: Commands) -> None:
 def _up(_: argparse.Namespace) -> int:
     async def work() -> Sequence[Migration]:
         async with _database() as database:
-            return await migrate_up(database)
+            steps = await migrate_up(database)
+        if steps:
+            # Behind it, since the log itself is one of the steps.
+            numbers = [step.number for step in steps]
+            async with noted(load_settings(), "migrate up", {"applied": numbers}):
+                pass
+        return steps
 
     _tell("applied", asyncio.run(work()))
     return 0
@@ -46,18 +55,21 @@ def _down(arguments: argparse.Namespace) -> int:
             return sum(state.applied for state in await migration_states(database))
 
     async def work(target: int) -> Sequence[Migration]:
-        async with _database() as database:
+        arguments = {"down_to": target}
+        async with noted(load_settings(), "migrate down", arguments), _database() as database:
             return await migrate_down(database, target)
 
     target = asyncio.run(count()) - 1 if arguments.to is None else arguments.to
     names = ", ".join(
         f"{step.number:04} {step.name}" for step in load_migrations() if step.number > target
     )
-    if names and not arguments.yes:
+    if names:
         print(f"This drops the tables of {names}, with all that is in them.")
-        if input("Go on? [y/N] ").strip().lower() != "y":
-            print("Nothing was done.")
-            return 1
+    if arguments.dry_run:
+        print("Nothing was done: --dry-run.")
+        return 0
+    if names:
+        ask("Go on?", yes=arguments.yes)
     _tell("undone", asyncio.run(work(max(0, target))))
     return 0
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from schemas.settings import MissingSettingError
-from streams.cli import audit, channels, database, demo, export, instance, log
+from streams.cli import audit, channels, database, demo, doctor, export, instance, log, operators
 from streams.embedded.failure import EmbeddedError
+from streams.operators.asking import RefusedError
 from streams.store.database import StoreError
 from streams.store.migrations import MigrationError
 from streams.transport.interface import TransportError
@@ -17,6 +18,7 @@ _EXPECTED = (
     EmbeddedError,
     MigrationError,
     MissingSettingError,
+    RefusedError,
     StoreError,
     TransportError,
     demo.DemoError,
@@ -46,6 +48,6 @@ def _parser() -> argparse.ArgumentParser:
         " or from the instance that `taskflow up` runs in this folder.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (instance, database, log, audit, channels, export, demo):
+    for module in (instance, doctor, database, log, operators, audit, channels, export, demo):
         module.add_commands(commands)
     return parser

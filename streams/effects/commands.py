@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from faust.cli import AppCommand, argument, option
+from faust.cli import AppCommand, option
 
 from schemas.settings import load_settings
 from streams.effects.faust_app import WorkerApp
@@ -14,13 +14,8 @@ Report = Callable[..., Awaitable[str]]
 docstring is the command's help."""
 
 
-def text_argument(name: str) -> Any:
-    """Make a text that is given by its place; click's decorators have no narrower type."""
-    return argument(name)
-
-
 def text_option(name: str, about: str) -> Any:
-    """Make an option with a text that must be given."""
+    """Make an option with a text that must be given; click's decorators have no narrower type."""
     return option(f"--{name}", required=True, help=about)
 
 

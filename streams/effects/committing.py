@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from streams.effects.dead_letters import dead_letter, stub_of
+from streams.effects.dead_letters import dead_letter, note_of, stub_of
 from streams.effects.reading import Event, PoisonError, read_event, reason_of
 from streams.effects.retrying import Trouble
 from streams.effects.worker import Worker
@@ -16,10 +16,12 @@ from streams.observability.metrics import (
     EFFECTS_SKIPPED,
 )
 from streams.store.database import Database, Fault, StoreError
+from streams.store.dead_letters import NewDeadLetter, note_dead_letter
 from streams.store.offsets import move_offset
 from streams.transport.interface import (
     Message,
     MessageTooLargeError,
+    Place,
     Record,
     Transport,
     TransportError,
@@ -32,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class FencedError(Exception):
-    """Another worker has moved this partition's ledger; nothing of the run was written."""
+    """The ledger is not where the run begins, or the app is paused; nothing of it was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,15 @@ class Committer:
         for half in run.halves():
             await self.commit(half)
 
-    async def _apply(self, run: Run, events: Sequence[Event]) -> None:
+    async def _apply(
+        self, run: Run, events: Sequence[Event], letter: NewDeadLetter | None = None
+    ) -> None:
         while True:
             try:
-                await self._write(run, events)
+                await self._write(run, events, letter)
             except StoreError as error:
+                if letter is not None and error.fault is Fault.DATA:
+                    raise  # a bug of ours: to bury it again would never end
                 await self._after_refusal(run, error)
                 if error.fault is Fault.DATA:
                     return
@@ -138,31 +144,33 @@ class Committer:
             await self._bury(run, error)
 
     async def _bury(self, run: Run, error: Exception) -> None:
-        """Publish the run's one record as a dead letter, and only then move the ledger."""
+        """Publish the run's one record as a dead letter, and only then note it and go on.
+
+        Who dies in between publishes it again: the letter may be there twice, its row is once.
+        """
         reason = reason_of(error)
         if self._dead_in_a_row >= DEAD_IN_A_ROW_MAX:
             await self.trouble.halt(
                 f"{DEAD_IN_A_ROW_MAX} dead letters in a row, the last: {reason}"
             )
-        letter = dead_letter(run.records[0], self.worker.app, error)
-        await self._publish(letter)
+        (record,) = run.records
+        letter = dead_letter(record, self.worker.app, error)
+        place = await self._publish(letter)
         _log.error("dead letter in %s: %s", letter.topic, reason)
         EFFECTS_DEAD.labels(self.worker.app).inc()
         self._dead_in_a_row += 1
-        await self._apply(run, ())
+        await self._apply(run, (), note_of(record, self.worker.app, error, place))
 
-    async def _publish(self, letter: Message) -> None:
+    async def _publish(self, letter: Message) -> Place:
         while True:
             try:
-                await self.transport.publish(letter)
+                return await self.transport.publish(letter)
             except MessageTooLargeError:
                 letter = stub_of(letter)
             except TransportError as refused:
                 await self.trouble.pause(f"the log takes no dead letter: {refused}")
-            else:
-                return
 
-    async def _write(self, run: Run, events: Sequence[Event]) -> None:
+    async def _write(self, run: Run, events: Sequence[Event], letter: NewDeadLetter | None) -> None:
         async with self.database.transaction() as session:
             moved = await move_offset(
                 session,
@@ -171,8 +179,11 @@ class Committer:
                 run.partition,
                 begin=run.begin,
                 end=run.end,
+                event_ids=[event.envelope.id for event in events],
             )
             if not moved:
                 raise FencedError
+            if letter is not None:
+                await note_dead_letter(session, letter)
             if events:
                 await self.worker.apply(session, events)

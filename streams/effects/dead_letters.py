@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from uuid import UUID
 
+from schemas import codec
+from schemas.ids import parse_id
 from schemas.topics import TOPICS
 from streams.effects.reading import reason_of
-from streams.transport.interface import Message, Record
+from streams.store.dead_letters import ERROR_CHARS_MAX, KEY_BYTES_MAX, NewDeadLetter
+from streams.transport.interface import Message, Place, Record
 
-ERROR_CHARS_MAX = 1_000
-KEY_BYTES_MAX = 1_000
-"""Of a stub; a key of ours has 36."""
 _DEAD_LETTERS = {topic.name: topic.dead_letters for topic in TOPICS}
 
 
@@ -46,6 +47,57 @@ def stub_of(letter: Message) -> Message:
     place = tuple(header for header in letter.headers if header[0].startswith("dlq-"))
     size = ("dlq-omitted-bytes", str(len(letter.value)).encode())
     return replace(letter, key=letter.key[:KEY_BYTES_MAX], value=b"", headers=(*place, size))
+
+
+def note_of(record: Record, app: str, error: BaseException, place: Place) -> NewDeadLetter:
+    """Make the row of a letter that was published at a place."""
+    return NewDeadLetter(
+        app=app,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        event_id=event_id_of(record.value),
+        error=reason_of(error),
+        dlq_partition=place.partition,
+        dlq_offset=place.offset,
+    )
+
+
+def original_of(letter: Record) -> Record | None:
+    """Give back the record that a dead letter was made of; None if it is a stub, or no letter.
+
+    Its timestamp is the letter's, since a letter does not carry the record's.
+    """
+    names = [name for name, _ in letter.headers]
+    if "dlq-app" not in names:
+        return None
+    # A dead letter may itself have died: only the last of its places is ours.
+    begin = len(names) - 1 - names[::-1].index("dlq-app")
+    added = letter.headers[begin:]
+    nulls = {value for name, value in added if name == "dlq-null"}
+    place = dict(added)
+    if "dlq-omitted-bytes" in place:
+        return None
+    return Record(
+        topic=place["dlq-topic"].decode(),
+        partition=int(place["dlq-partition"]),
+        offset=int(place["dlq-offset"]),
+        key=None if b"key" in nulls else letter.key,
+        value=None if b"value" in nulls else letter.value,
+        headers=letter.headers[:begin],
+        timestamp_ms=letter.timestamp_ms,
+    )
+
+
+def event_id_of(value: bytes | None) -> UUID | None:
+    """Give the id that a message calls itself by, though the rest of it may be no event."""
+    try:
+        members = codec.decode(value or b"")
+    except codec.MalformedError:
+        return None
+    text = members.get("id") if isinstance(members, dict) else None
+    return parse_id(text) if isinstance(text, str) else None
 
 
 def _null_parts(record: Record) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ from mode.utils.locks import Event
 
 from schemas.settings import MissingSettingError, Settings, load_settings
 from streams.effects.faust_settings import configuration
+from streams.effects.operator_commands import add_operator_commands
 from streams.effects.processor import PAGE, Processor
 from streams.effects.retrying import StoppingError, Trouble
 from streams.effects.worker import Beside, Post, Worker
@@ -98,7 +99,11 @@ class WorkerApp(faust.App):
         trouble = Trouble(reason="not in its group yet")
         self._processor = Processor(self._worker, database, transport, trouble)
         self._beside_trouble.stopping = trouble.stopping
-        checks = {"database": database.check, "log": transport.check, "effects": trouble.check}
+        checks = {
+            "database": database.check,
+            "log": transport.check,
+            "effects": self._processor.check,
+        }
         if self._worker.beside is not None:
             checks["beside"] = self._beside_trouble.check
         await enter(health_port(self._settings, Health(checks)))
@@ -225,11 +230,14 @@ def _end_process(code: int) -> None:
 
 
 def faust_app(worker: Worker) -> WorkerApp:
-    """Make the app that `faust -A` runs; nothing is connected before it is started.
+    """Make the app that `faust -A` runs, with an operator's commands.
 
-    A setting that is missing ends the process with the sentence that names it.
+    Nothing is connected before it is started. A setting that is missing ends the process with the
+    sentence that names it.
     """
     try:
-        return WorkerApp(worker, load_settings())
+        app = WorkerApp(worker, load_settings())
+        add_operator_commands(worker, load_settings())
+        return app
     except MissingSettingError as error:
         raise SystemExit(str(error)) from error

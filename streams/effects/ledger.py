@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 from streams.effects.retrying import Trouble
 from streams.effects.worker import Worker
 from streams.store.database import Database, StoreError
-from streams.store.offsets import next_offset
+from streams.store.offsets import all_offsets, next_offset
 from streams.transport.interface import Extent, Transport, TransportError
 
 
@@ -32,21 +31,42 @@ class Ledger:
     async def expected(self, partition: int) -> int:
         """Give the offset that comes next; waits for the database and the log.
 
-        Halts where the log does not reach: something was lost, or the topic was made anew.
+        Where the log does not reach, something was lost, or the topic was made anew: it stays red
+        until an operator has put the ledger where the log is.
         """
-        if partition not in self._known:
+        while partition not in self._known:
             offset = await self._read(partition, (await self.extents())[partition].start)
             # Asked for after the ledger, which another worker may have moved meanwhile.
             extent = (await self.extents())[partition]
-            if not extent.start <= offset <= extent.end:
-                await self.halt(partition, offset, extent)
-            self._known[partition] = offset
+            if extent.start <= offset <= extent.end:
+                self._known[partition] = offset
+            else:
+                await self.trouble.pause(self._outside(partition, offset, extent))
         return self._known[partition]
 
-    async def halt(self, partition: int, offset: int, extent: Extent) -> NoReturn:
-        """Stop for good, and say what an operator can do."""
+    async def refresh(self) -> None:
+        """Forget what an operator or another worker has moved since; waits for the database."""
+        while True:
+            try:
+                offsets = await all_offsets(self.database, self.worker.app, self.worker.topic.name)
+            except StoreError as error:
+                await self.trouble.pause(f"the database refuses: {error}")
+            else:
+                self._known = {
+                    partition: offset
+                    for partition, offset in self._known.items()
+                    if offsets.get(partition) == offset
+                }
+                return
+
+    def lag(self, partition: int, extent: Extent) -> int | None:
+        """Give how far the end of the log is; None if the ledger of this partition is not known."""
+        offset = self._known.get(partition)
+        return None if offset is None else max(0, extent.end - offset)
+
+    def _outside(self, partition: int, offset: int, extent: Extent) -> str:
         place = f"{self.worker.topic.name}[{partition}]"
-        await self.trouble.halt(
+        return (
             f"the ledger is at {offset} of {place}, and the log has {extent.start} to {extent.end}:"
             f" decide from where to go on, and `rewind` {self.worker.app} to it"
         )

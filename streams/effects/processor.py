@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streams.effects.committing import Committer, FencedError, Run
 from streams.effects.ledger import Ledger
+from streams.effects.pausing import Pause
 from streams.effects.retrying import Trouble
 from streams.effects.worker import Worker
 from streams.observability.metrics import EFFECTS_GAPS, EFFECTS_HOLES, EFFECTS_LAG
@@ -41,13 +42,20 @@ class Processor:
     trouble: Trouble = field(default_factory=Trouble)
     ledger: Ledger = field(init=False)
     committer: Committer = field(init=False)
+    pause: Pause = field(init=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _seen: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Make the two parts that share this worker's state."""
+        """Make the parts that share this worker's state."""
         self.ledger = Ledger(self.worker, self.database, self.transport, self.trouble)
         self.committer = Committer(self.worker, self.database, self.transport, self.trouble)
+        self.pause = Pause(self.worker.app, self.database, self.trouble)
+
+    async def check(self) -> str | None:
+        """Return while nothing keeps the worker from going on but an operator's pause."""
+        await self.trouble.check()
+        return "paused" if self.pause.on else None
 
     async def process(self, records: Sequence[Record]) -> None:
         """Commit records of any partitions; returns when the ledger is behind all of them.
@@ -65,19 +73,31 @@ class Processor:
     async def catch_up(self, partitions: Sequence[int]) -> None:
         """Commit what the log has and nobody has brought since the last call.
 
-        It is called every few seconds, and does nothing while the worker is at work.
+        It is called every few seconds, and does nothing while the worker is at work; while it is
+        paused, it tells how far behind it is. What an operator has moved is noticed here.
         """
         if self._turn.locked():
+            if self.pause.on:
+                self._tell_lag(await self.ledger.extents())
             return
         async with self._turn:
+            await self.pause.look()
+            await self.ledger.refresh()
             extents = await self.ledger.extents()
             for partition in partitions:
                 await self._catch_up_one(partition, extents[partition])
             self.trouble.over()
 
+    def _tell_lag(self, extents: Mapping[int, Extent]) -> None:
+        for partition, extent in extents.items():
+            if (lag := self.ledger.lag(partition, extent)) is not None:
+                EFFECTS_LAG.labels(self.worker.app, partition).set(lag)
+
     async def _catch_up_one(self, partition: int, extent: Extent) -> None:
         expected = await self.ledger.expected(partition)
         EFFECTS_LAG.labels(self.worker.app, partition).set(max(0, extent.end - expected))
+        if self.pause.on:
+            return
         if expected > extent.end:
             # Another worker may have moved it since the log was asked: what is known is read anew.
             self.ledger.forget(partition)
@@ -106,7 +126,7 @@ class Processor:
         """Read from the log what did not come, and commit it.
 
         Where the log does not reach, what is known of the ledger is read anew: it may be long ago
-        that this worker had the partition. If it is as it was, that halts.
+        that this worker had the partition. If it is as it was, that waits for an operator.
         """
         try:
             records = await self._read(partition, begin, end)
@@ -131,10 +151,12 @@ class Processor:
 
     async def _commit(self, run: Run) -> None:
         self.trouble.raise_if_stopping()
+        await self.pause.wait_until_over()
         try:
             await self.committer.commit(run)
         except FencedError:
             self.ledger.forget(run.partition)
+            self.pause.doubt()
         else:
             self.ledger.know(run.partition, run.end)
 

@@ -1,8 +1,9 @@
 """What a worker is, for this layer: a name, a topic, the types it knows, and its effects."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from schemas.settings import Settings
 from schemas.topics import Topic
@@ -42,6 +43,20 @@ Beside = Callable[[Post], Awaitable[None]]
 `StoppingError`. Any other error ends the process, to be started again."""
 
 
+Trace = Callable[[Database, UUID], Awaitable[Mapping[str, object] | None]]
+"""Gives what an event's effects are in the tables, for an operator who asks; None for no effects.
+Nothing of a user's own words is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a worker can explain beside events: `tell` takes an id, and whether as JSON."""
+
+    noun: str
+    tell: Callable[[Database, UUID, bool], Awaitable[str | None]]
+    """None for an id that is no such thing's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A worker that turns one topic's events into rows."""
@@ -54,3 +69,5 @@ class Worker:
     beside: Beside | None = None
     committed: Callable[[], None] | None = None
     """Called after each transaction that has written effects: who waits for them may look now."""
+    trace: Trace | None = None
+    subject: Subject | None = None

@@ -12,8 +12,9 @@ CHECK_S_MAX = 2.0
 
 LIVE = codec.encode({"status": "ok"})
 
-Check = Callable[[], Awaitable[None]]
-"""Returns if all is well; raises what is wrong, and the exception's class name is shown."""
+Check = Callable[[], Awaitable[str | None]]
+"""Returns if all is well, with a word that is shown instead of "ok" if there is one; raises what is
+wrong, and the exception's class name is shown."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,19 +32,19 @@ class Health:
     async def ready(self) -> tuple[bool, bytes]:
         """Run all checks side by side; give whether all are well, and the JSON to answer."""
         results = await asyncio.gather(*(_result(check) for check in self.checks.values()))
-        well = all(result == "ok" for result in results)
+        well = all(is_well for is_well, _ in results)
         status = "ready" if well else "not_ready"
-        checks = dict(zip(self.checks, results, strict=True))
+        checks = dict(zip(self.checks, (word for _, word in results), strict=True))
         return well, codec.encode({"status": status, "checks": checks})
 
 
-async def _result(check: Check) -> str:
+async def _result(check: Check) -> tuple[bool, str]:
     try:
         async with asyncio.timeout(CHECK_S_MAX):
-            await check()
+            word = await check()
     except NotReadyError as error:
-        return str(error)
+        return False, str(error)
     except Exception as error:  # noqa: BLE001 - whatever a check raises is why we are not ready
         _log.info("a health check failed: %s", error, exc_info=error)
-        return type(error).__name__
-    return "ok"
+        return False, type(error).__name__
+    return True, word or "ok"

@@ -46,6 +46,9 @@ EFFECTS_GAPS = Counter(
     "Offsets that the log itself does not have. Alarm on any.",
     ["app"],
 )
+EFFECTS_PAUSED = Gauge(
+    "taskflow_effects_paused", "1 while an operator has paused the app.", ["app"]
+)
 EFFECTS_LAG = Gauge(
     "taskflow_effects_lag", "Records behind the end of the partition.", ["app", "partition"]
 )

@@ -1,5 +1,8 @@
 """The ledger: how far each worker is, moved in the transaction that writes its effects."""
 
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
 from streams.store.database import Database, Session
 
 _BEGIN = """
@@ -11,10 +14,31 @@ _BEGIN = """
     UNION ALL
     SELECT next_offset FROM stream_offsets WHERE app = $1 AND topic = $2 AND partition = $3"""
 
+# A dead letter whose event is processed after all, since the ledger was rewound, waits no more.
 _MOVE = """
+    WITH settled AS (
+        UPDATE dead_letters SET state = 'replayed', settled_at = clock_timestamp()
+         WHERE app = $1 AND topic = $2 AND partition = $3
+           AND log_offset >= $4 AND log_offset < $5 AND state = 'waiting'
+           AND event_id = ANY ($6::uuid[])
+    )
     UPDATE stream_offsets SET next_offset = $5, moved_at = clock_timestamp()
      WHERE app = $1 AND topic = $2 AND partition = $3 AND next_offset = $4
+       AND NOT EXISTS (SELECT FROM paused_apps WHERE app = $1)
     RETURNING next_offset"""
+
+_ALL = "SELECT partition, next_offset FROM stream_offsets WHERE app = $1 AND topic = $2"
+
+_HOLD = """
+    SELECT partition, next_offset FROM stream_offsets WHERE app = $1 AND topic = $2
+     ORDER BY partition FOR UPDATE"""
+
+_SET = """
+    INSERT INTO stream_offsets (app, topic, partition, next_offset)
+    SELECT $1, $2, partition, next_offset
+      FROM unnest($3::integer[], $4::bigint[]) AS wanted (partition, next_offset)
+    ON CONFLICT (app, topic, partition) DO UPDATE
+        SET next_offset = excluded.next_offset, moved_at = excluded.moved_at"""
 
 
 async def next_offset(database: Database, app: str, topic: str, partition: int, start: int) -> int:
@@ -29,10 +53,38 @@ async def next_offset(database: Database, app: str, topic: str, partition: int, 
 
 
 async def move_offset(
-    session: Session, app: str, topic: str, partition: int, *, begin: int, end: int
+    session: Session,
+    app: str,
+    topic: str,
+    partition: int,
+    *,
+    begin: int,
+    end: int,
+    event_ids: Sequence[UUID] = (),
 ) -> bool:
-    """Move from `begin` to `end`; False if another worker has moved it, and then nothing is done.
+    """Move from `begin` to `end`; False if it is elsewhere or the app is paused: roll back then.
 
-    It locks the row, so that the other worker waits until this transaction has ended.
+    It locks the row, so that another worker waits until this transaction has ended. `event_ids` are
+    those whose effects this transaction writes.
     """
-    return await session.fetchrow(_MOVE, app, topic, partition, begin, end) is not None
+    row = await session.fetchrow(_MOVE, app, topic, partition, begin, end, list(event_ids))
+    return row is not None
+
+
+async def all_offsets(database: Database, app: str, topic: str) -> Mapping[int, int]:
+    """Give the next offset of each partition that an app has begun."""
+    rows = await database.fetch(_ALL, app, topic)
+    return {row["partition"]: row["next_offset"] for row in rows}
+
+
+async def set_offsets(
+    session: Session, app: str, topic: str, wanted: Mapping[int, int]
+) -> Mapping[int, int]:
+    """Put an app's ledger elsewhere, and give where it was.
+
+    A batch that is being committed is waited for, and a later one is fenced: whoever had read what
+    the ledger was writes nothing.
+    """
+    rows = await session.fetch(_HOLD, app, topic)
+    await session.fetch(_SET, app, topic, list(wanted), list(wanted.values()))
+    return {row["partition"]: row["next_offset"] for row in rows}

@@ -77,6 +77,15 @@ class Extent:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """What a topic is: its partitions, the copies of each, and its settings by Kafka's names."""
+
+    partitions: int
+    replication: int
+    configs: Mapping[str, str]
+
+
 class TransportError(Exception):
     """The base of all that a transport raises."""
 
@@ -136,6 +145,22 @@ class Transport(Protocol):
 
         They can be used as soon as this returns.
         """
+        ...
+
+    async def describe_topics(self, topics: Sequence[Topic]) -> Mapping[str, TopicState]:
+        """Give what those are that exist, by name; one that does not exist is not there."""
+        ...
+
+    async def alter_topics(self, topics: Sequence[Topic]) -> None:
+        """Give topics that exist the settings that `Topic.configs` names.
+
+        Records, partitions, copies, and every other setting stay as they are. It holds for what is
+        published through this transport as soon as this returns, and for others within seconds.
+        """
+        ...
+
+    async def clock_skew_s(self) -> float | None:
+        """Give how far the log's clock is ahead of this process's; None if it does not tell."""
         ...
 
     async def publish(self, message: Message) -> Place:

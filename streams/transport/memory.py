@@ -22,6 +22,7 @@ from streams.transport.interface import (
     Record,
     Subscription,
     Tail,
+    TopicState,
     TransportClosedError,
     TransportError,
     UnknownTopicError,
@@ -80,6 +81,26 @@ class MemoryTransport:
         for topic in created:
             self._topics[topic.name] = topic, [_Partition() for _ in range(self._partitions)]
         return [topic.name for topic in created]
+
+    async def describe_topics(self, topics: Sequence[Topic]) -> Mapping[str, TopicState]:
+        """Give what those are that exist, by name."""
+        self._require_open()
+        return {
+            name: TopicState(len(partitions), 1, topic.configs(1))
+            for name, (topic, partitions) in self._topics.items()
+            if name in {wanted.name for wanted in topics}
+        }
+
+    async def alter_topics(self, topics: Sequence[Topic]) -> None:
+        """Give topics the settings of the table, and leave their records."""
+        self._require_open()
+        for topic in topics:
+            self._topics[topic.name] = topic, self._topic(topic.name)[1]
+
+    async def clock_skew_s(self) -> float | None:
+        """Give 0: it is this process's clock."""
+        self._require_open()
+        return 0.0
 
     async def publish(self, message: Message) -> Place:
         """Append one message, or raise."""

@@ -15,14 +15,18 @@ from aiokafka.errors import (
 )
 
 from schemas.topics import TOPICS, Topic
-from streams.transport.interface import TransportUnavailableError, UnknownTopicError
+from streams.transport.interface import (
+    TopicState,
+    TransportUnavailableError,
+    UnknownTopicError,
+)
+from streams.transport.kafka.configs import alter_configs, describe_configs
 from streams.transport.kafka.connection import Connection, answering
+from streams.transport.kafka.quorum import controller_skew_s
 
 MESSAGE_BYTES_MAX = 1_048_576
 """Of a topic that is none of ours: Kafka's own default."""
 LOOK_S = 0.02
-REPLICATION_SAFE = 3
-"""From so many copies on, an acknowledged record is on two of them at least."""
 
 
 @dataclass(slots=True)
@@ -63,6 +67,41 @@ class Topics:
                 await self._wait_until_known(admin, topic)
         return created
 
+    async def describe(self, topics: Sequence[Topic]) -> Mapping[str, TopicState]:
+        """Give what those are that exist, by name."""
+        names = {self.connection.topic_name(topic.name): topic.name for topic in topics}
+        async with self._admin("describing topics") as admin:
+            found = {
+                names[one["topic"]]: one
+                for one in await admin.describe_topics(list(names))
+                if for_code(one["error_code"]) is not UnknownTopicOrPartitionError
+            }
+            here = [self.connection.topic_name(name) for name in found]
+            configs = await describe_configs(admin, here)
+        return {
+            name: TopicState(
+                partitions=partitions_of(name, one),
+                replication=min(len(part["replicas"]) for part in one["partitions"]),
+                configs=configs[self.connection.topic_name(name)],
+            )
+            for name, one in found.items()
+        }
+
+    async def alter(self, topics: Sequence[Topic]) -> None:
+        """Give topics the settings of our table, and leave their other settings as they are."""
+        replication = self.connection.settings.kafka_replication
+        wanted = {
+            self.connection.topic_name(topic.name): topic.configs(replication) for topic in topics
+        }
+        async with self._admin("altering topics") as admin:
+            await alter_configs(admin, wanted)
+        self._limits |= {topic.name: topic.message_bytes_max for topic in topics}
+
+    async def clock_skew_s(self) -> float | None:
+        """Give how far the controller's clock is ahead of ours; None if it is not told."""
+        async with self._admin("asking for the clock") as admin:
+            return await controller_skew_s(admin)
+
     async def _wait_until_known(self, admin: AIOKafkaAdminClient, topic: str) -> None:
         """Wait until the brokers know what their controller has created, which takes a moment."""
         name = self.connection.topic_name(topic)
@@ -89,14 +128,7 @@ class Topics:
             self.connection.topic_name(topic.name),
             settings.kafka_partitions,
             settings.kafka_replication,
-            topic_configs={
-                "cleanup.policy": "delete",
-                "retention.ms": str(int(topic.retention.total_seconds() * 1000)),
-                "max.message.bytes": str(topic.message_bytes_max),
-                "min.insync.replicas": (
-                    "2" if settings.kafka_replication >= REPLICATION_SAFE else "1"
-                ),
-            },
+            topic_configs=topic.configs(settings.kafka_replication),
         )
 
 

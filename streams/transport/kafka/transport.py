@@ -16,6 +16,7 @@ from streams.transport.interface import (
     Place,
     Subscription,
     Tail,
+    TopicState,
     TransportClosedError,
     TransportError,
     TransportUnavailableError,
@@ -43,6 +44,21 @@ class KafkaTransport:
         """Create those that do not exist, give their names, and leave the others as they are."""
         self._require_open()
         return await self._topics.create(topics)
+
+    async def describe_topics(self, topics: Sequence[Topic]) -> Mapping[str, TopicState]:
+        """Give what those are that exist, by name."""
+        self._require_open()
+        return await self._topics.describe(topics)
+
+    async def alter_topics(self, topics: Sequence[Topic]) -> None:
+        """Give topics the settings of the table, and leave the rest of them as it is."""
+        self._require_open()
+        await self._topics.alter(topics)
+
+    async def clock_skew_s(self) -> float | None:
+        """Give how far the log's clock is ahead of this process's."""
+        self._require_open()
+        return await self._topics.clock_skew_s()
 
     async def publish(self, message: Message) -> Place:
         """Append one message, or raise."""
