@@ -19,7 +19,7 @@ from streams.store.audit import append_entries
 from streams.store.database import Session
 from streams.store.tracing import audit_row_of
 
-_TYPES = {type_.value: type_ for type_ in TaskEventType if type_ is not TaskEventType.PURGED}
+_VERBS = {type_.value: type_.verb for type_ in TaskEventType if type_ is not TaskEventType.PURGED}
 
 
 async def apply(session: Session, events: Sequence[Event]) -> None:
@@ -40,7 +40,7 @@ def entry_of(event: Event) -> NewEntry:
     return NewEntry(
         id=new_id(),
         user_id=change.task.user_id,
-        event_type=_TYPES[envelope.type].verb,
+        event_type=_VERBS[envelope.type],
         task_id=change.task.id,
         task_data=envelope.data["task"],
         event_id=envelope.id,
@@ -60,5 +60,5 @@ def _refuse_nul(event: Event) -> None:
 
 
 app = faust_app(
-    Worker(app="audit", topic=TASK_EVENTS, types=frozenset(_TYPES), apply=apply, trace=audit_row_of)
+    Worker(app="audit", topic=TASK_EVENTS, types=frozenset(_VERBS), apply=apply, trace=audit_row_of)
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 from schemas import codec
@@ -18,9 +19,11 @@ CONTENT_LABEL = b"taskflow.audit.v1.content\n"
 LINK_LABEL = b"taskflow.audit.v1.link\n"
 
 
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """An entry that is to be appended; `task_data` is the whole task as it then was."""
+class NewEntry(NamedTuple):
+    """An entry that is to be appended; `task_data` is the whole task as it then was.
+
+    A tuple, since it is made for every event, and a frozen dataclass takes three times as long.
+    """
 
     id: UUID
     user_id: UUID

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
@@ -42,17 +43,11 @@ _APPEND = """
           FROM unnest($11::uuid[], $12::bigint[], $13::bytea[]) AS new (user_id, position, hash)
          WHERE head.user_id = new.user_id AND NOT EXISTS (SELECT FROM repeated)
     ), appended AS (
-        INSERT INTO audit_entries (id, user_id, event_id, event_type, task_id, timestamp, position,
-                                   content, content_hash, hash)
-        SELECT id, user_id, event_id,
-               CASE WHEN kept THEN event_type END, CASE WHEN kept THEN task_id END,
-               CASE WHEN kept THEN timestamp END, position,
-               CASE WHEN kept THEN content END, content_hash, hash
+        INSERT INTO audit_entries (id, user_id, event_id, event_type, task_id, timestamp, content,
+                                   position, content_hash, hash)
+        SELECT *
           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[],
-                      $6::timestamptz[], $7::bigint[], $8::text[], $9::bytea[], $10::bytea[])
-               AS new (id, user_id, event_id, event_type, task_id, timestamp, position, content,
-                       content_hash, hash),
-               LATERAL (SELECT user_id <> ALL ($14::uuid[]) AS kept) AS keeping
+                      $6::timestamptz[], $7::text[], $8::bigint[], $9::bytea[], $10::bytea[])
          WHERE NOT EXISTS (SELECT FROM repeated)
     )
     SELECT event_id FROM repeated"""
@@ -166,21 +161,33 @@ async def _append(session: Session, written: Sequence[_Written], heads: _Heads) 
     rows = await session.fetch(
         _APPEND,
         [entry.id for entry, _, _ in written],
-        [entry.user_id for entry, _, _ in written],
+        [heads[entry.user_id.int][0] for entry, _, _ in written],
         [entry.event_id for entry, _, _ in written],
-        [entry.event_type for entry, _, _ in written],
-        [entry.task_id for entry, _, _ in written],
-        [entry.happened_at for entry, _, _ in written],
+        *_erasable(written, {number for number, (_, _, _, erased) in heads.items() if erased}),
         positions,
-        [text.decode() for _, text, _ in written],
         [digest for _, _, digest in written],
         hashes,
         [user for user, _, _, _ in ends.values()],
         [position for _, position, _, _ in ends.values()],
         [digest for _, _, digest, _ in ends.values()],
-        [user for user, _, _, erased in ends.values() if erased],
     )
     return {row["event_id"] for row in rows}
+
+
+def _erasable(written: Sequence[_Written], erased: AbstractSet[int]) -> tuple[list[object], ...]:
+    """Give the four columns that are erased with their account; they are null if it is gone."""
+    columns: tuple[list[object], ...] = (
+        [entry.event_type for entry, _, _ in written],
+        [entry.task_id for entry, _, _ in written],
+        [entry.happened_at for entry, _, _ in written],
+        [text.decode() for _, text, _ in written],
+    )
+    if erased:
+        for row, (entry, _, _) in enumerate(written):
+            if entry.user_id.int in erased:
+                for column in columns:
+                    column[row] = None
+    return columns
 
 
 def _write(entries: Sequence[NewEntry]) -> list[_Written]:
