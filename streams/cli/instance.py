@@ -37,6 +37,7 @@ def add_commands(commands: Commands) -> None:
     add(commands, "down", _down, "End the instance that runs from this folder.")
     reset = add(commands, "reset", _reset, "Delete this folder's instance with all its data.")
     reset.add_argument("--yes", action="store_true", help="do not ask")
+    reset.add_argument("--dry-run", action="store_true", help="only show what would be deleted")
 
 
 def _up(_: argparse.Namespace) -> int:
@@ -113,6 +114,9 @@ def _reset(arguments: argparse.Namespace) -> int:
     directory = Settings(_env_file=ENV_FILE).data_dir
     if not directory.exists():
         print(f"There is no {directory}/.")
+        return 0
+    if arguments.dry_run:
+        print(f"{directory}/ would be deleted, with every task, account and event in it.")
         return 0
     with hold_lock(directory):
         if not arguments.yes and not _agreed(directory):

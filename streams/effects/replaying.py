@@ -54,8 +54,8 @@ class Replay:
     transport: Transport
     rehearsal: bool = False
     """Do all of it and take it back: what is found out is true, and nothing is changed."""
-    _failed: dict[tuple[int, bytes | None], int] = field(default_factory=dict)
     _passed: list[int] = field(default_factory=list)
+    """Those that a rehearsal would have replayed; they hold up nobody."""
 
     async def try_one(self, letter: DeadLetter) -> Tried:
         """Try a letter; one that fails waits on, with those of its key that stand behind it.
@@ -63,9 +63,6 @@ class Replay:
         Raises `StoreError` where the database is away or not set up, which is no letter's fault,
         and `TransportError`; the letter is as it was then.
         """
-        key = (letter.partition, letter.key)
-        if key in self._failed:
-            return Tried(letter.id, "not tried", f"#{self._failed[key]} of the same key failed")
         try:
             await self._apply(letter, await self.original(letter))
         except _RehearsedError:
@@ -116,7 +113,6 @@ class Replay:
             raise error
         if isinstance(error, StoreError) and error.fault is not Fault.DATA:
             raise error
-        self._failed[letter.partition, letter.key] = letter.id
         if isinstance(error, GoneError):
             return Tried(letter.id, "gone", str(error))
         reason = reason_of(error)

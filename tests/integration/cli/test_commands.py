@@ -94,7 +94,9 @@ async def test_help_lists_every_command() -> None:
     done = await taskflow("--help")
     for name in (
         "up",
+        "doctor",
         "down",
+        "log",
         "reset",
         "migrate",
         "topics",
@@ -104,3 +106,12 @@ async def test_help_lists_every_command() -> None:
         "watch",
     ):
         assert f"\n    {name} " in done.stdout
+
+
+async def test_a_reset_that_is_only_tried_deletes_nothing(tmp_path: Path) -> None:
+    """And one that nobody agreed to."""
+    (tmp_path / "kept").write_text("x")
+    dry = await taskflow("reset", "--dry-run", DATA_DIR=str(tmp_path))
+    assert (dry.returncode, "would be deleted" in dry.stdout) == (0, True)
+    assert (await taskflow("reset", DATA_DIR=str(tmp_path))).returncode == 1
+    assert (tmp_path / "kept").exists()

@@ -76,8 +76,9 @@ async def test_a_worker_that_starts_paused_is_ready_and_an_idle_one_catches_up_w
     await pause_app(world.database, "test", "ada@host")
     await world.publish(*range(5))
     processor = world.processor()
-    for _ in range(3):
-        await processor.catch_up([0])
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            await processor.catch_up([0])
     assert (await checked(processor))[0]
     assert await world.written() == []
     await resume_app(world.database, "test")
