@@ -68,7 +68,16 @@ async def _skip_rest(chunks: AsyncIterator[bytes]) -> None:
 def parse_body(
     request: Request, raw: bytes, model: type[Model], types: Collection[str] = JSON
 ) -> Model:
-    """Check the media type, then the JSON, then the fields; the model's errors name them."""
+    """Check the media type, then the JSON, then the fields; the model's errors name them.
+
+    A body that was compressed is refused as it came: 64 KiB may hold 64 MiB.
+    """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ProblemError(
+            Problem.UNSUPPORTED_MEDIA_TYPE,
+            "Send the body without a Content-Encoding.",
+            headers={"Accept-Encoding": "identity"},  # RFC 9110, section 15.5.16
+        )
     media_type = request.headers.get("content-type", "application/json").partition(";")[0]
     if media_type.strip().lower() not in types:
         wanted = " or ".join(sorted(types))

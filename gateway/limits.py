@@ -20,6 +20,8 @@ class Limits:
 
     `connections_max` counts those that are being upgraded too. At some 13 KiB for one that is idle,
     20,000 take 260 MB.
+    `sockets_max` counts all TCP connections, those too that have not asked for anything yet, which
+    they have `open_s_max` for. At the limit a new one is cut without an answer.
     `handshakes_per_s`, after a burst of twice as many, is for a herd that comes back at once: all
     20,000 are in after five seconds, and those that are in are served meanwhile.
     `full_retry_s` is what a client is told to wait for a place: somebody must leave first.
@@ -50,6 +52,7 @@ class Limits:
     connections_per_user: int = 50
     connections_per_address: int = 2_000
     connections_max: int = 20_000
+    sockets_max: int = 25_100
     handshakes_per_s: float = 3_000.0
     full_retry_s: int = 10
     revocations_max: int = 200_000

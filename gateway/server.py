@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
@@ -28,7 +29,11 @@ from schemas.positions import PositionSeal
 from schemas.settings import Settings
 from schemas.tokens import TokenKey
 from streams.observability.health import Health
+from streams.observability.open_files import room_for_clients
 from streams.transport.interface import Transport
+
+WAITING_MIN = 100
+"""Room for TCP connections that have asked for nothing yet, and for /health and /metrics."""
 
 _WIRE_LOG = logging.getLogger("gateway.wire")
 _WIRE_LOG.setLevel(logging.WARNING)
@@ -115,8 +120,16 @@ def limits_of(settings: Settings) -> Limits:
         connections_per_user=settings.websockets_per_user,
         connections_per_address=settings.websockets_per_address,
         connections_max=settings.websockets_max,
+        sockets_max=settings.websockets_max + settings.websockets_max // 4 + WAITING_MIN,
         handshakes_per_s=settings.websocket_handshakes_per_s,
     )
+
+
+def fitting(limits: Limits, room: int) -> Limits:
+    """Give the limits, or lower ones where this machine has room for fewer sockets."""
+    sockets = min(limits.sockets_max, room)
+    most = max(1, min(limits.connections_max, sockets - WAITING_MIN))
+    return replace(limits, sockets_max=sockets, connections_max=most)
 
 
 @asynccontextmanager
@@ -131,7 +144,8 @@ async def open_gateway(
     `CannotListenError` is raised if the address is not to be had. If the tail ends with an error,
     the context's body is cancelled and the error raised in an `ExceptionGroup`.
     """
-    limits = limits or limits_of(settings)
+    wanted = limits or limits_of(settings)
+    limits = fitting(wanted, room_for_clients(wanted.sockets_max))
     secret = settings.required_jwt_secret()
     feed = Feed(limits)
     gateway = Gateway(
@@ -170,7 +184,9 @@ async def _listen(settings: Settings, gateway: Gateway, routes: Routes) -> Serve
             port,
             process_request=routes,
             process_response=routes.count,
-            create_connection=Wire,
+            create_connection=partial(  # type: ignore[arg-type] # it only calls it
+                Wire, sockets_max=gateway.limits.sockets_max
+            ),
             server_header=None,
             compression="deflate" if settings.websocket_compression else None,
             open_timeout=gateway.limits.open_s_max,

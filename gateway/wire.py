@@ -5,7 +5,7 @@ buffer. Here the socket's write buffer is the client's queue: writing only adds 
 be asked for, and what is closed is gone after `close_timeout`, whatever the client does.
 """
 
-from asyncio import TimerHandle
+from asyncio import BaseTransport, TimerHandle
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
@@ -84,15 +84,25 @@ class Wire(ServerConnection):
     heard: Callable[[], None] | None = None
     _cut: TimerHandle | None = None
 
-    def __init__(self, protocol: ServerProtocol, server: Server, **options: Any) -> None:
+    def __init__(
+        self, protocol: ServerProtocol, server: Server, *, sockets_max: int, **options: Any
+    ) -> None:
         """Speak `WireProtocol` in place of the library's own; `Any` is how the library passes on.
 
-        `protocol` is what the library made: its extensions, size limit and logger stay.
+        `protocol` is what the library made: its extensions, size limit and logger stay. With over
+        `sockets_max` connections, a new one is cut.
         """
+        self._sockets_max = sockets_max
         limit = protocol.max_message_size or FRAME_BYTES_MAX
         spoken = WireProtocol(limit, protocol.logger)
         spoken.available_extensions = protocol.available_extensions
         super().__init__(spoken, server, **options)
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Begin as the library does, if there is room."""
+        super().connection_made(transport)
+        if len(self.server.handler_tasks) > self._sockets_max:
+            self.transport.abort()
 
     @property
     def address(self) -> str:

@@ -126,6 +126,12 @@ class Settings(BaseSettings):
     )
     api_host: Host = Field(default="127.0.0.1", description="Address that the API listens on.")
     api_port: Port = Field(default=8000, description="Port of the API.")
+    api_connections_max: int = Field(
+        default=5_000,
+        ge=1,
+        le=1_000_000,
+        description="Connections that the API may have open; beyond, who waits longest makes room.",
+    )
     gateway_host: Host = Field(default="127.0.0.1", description="Address of the gateway.")
     gateway_port: Port = Field(default=8001, description="Port of the gateway.")
     websockets_per_user: int = Field(

@@ -14,7 +14,7 @@ from websockets.typing import Origin
 
 from gateway.limits import Limits
 from gateway.moment import Moment
-from gateway.server import limits_of
+from gateway.server import WAITING_MIN, fitting, limits_of
 from schemas import codec
 from tests.integration.gateway_world import (
     World,
@@ -25,6 +25,7 @@ from tests.integration.gateway_world import (
     until,
     world,
 )
+from tests.waiting import eventually
 
 REFUSALS = "taskflow_gateway_refusals_total"
 CLOSES = "taskflow_gateway_closes_total"
@@ -191,3 +192,49 @@ def test_operators_turn_the_numbers_by_settings() -> None:
 
 def test_without_settings_the_limits_are_their_defaults() -> None:
     assert limits_of(settings_of_a_test()) == Limits()
+
+
+async def test_a_socket_beyond_the_limit_is_cut_before_it_has_asked_for_anything() -> None:
+    """However little those say that are there; and when they have gone there is room again."""
+    limits = Limits(sockets_max=WAITING_MIN + 3, connections_max=3)
+    async with world(limits) as here:
+        crowd = [
+            await asyncio.open_connection("127.0.0.1", here.running.port)
+            for _ in range(limits.sockets_max)
+        ]
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.running.port)
+        assert await _cut(reader)
+        for _, held in crowd:
+            held.transport.abort()
+        writer.transport.abort()
+
+        async def lives() -> bool:
+            return (await _status(here.running.port)) == b"200"
+
+        await eventually(lives, 10, "there is room again")
+
+
+def test_where_few_files_may_be_open_few_sockets_are() -> None:
+    """And room is left for what machines ask, however many websockets there are."""
+    fitted = fitting(Limits(), 1_000)
+    assert (fitted.sockets_max, fitted.connections_max) == (1_000, 1_000 - WAITING_MIN)
+    assert fitting(Limits(), 10**6) == Limits()
+
+
+async def _cut(reader: asyncio.StreamReader) -> bool:
+    async with asyncio.timeout(5):
+        try:
+            return await reader.read() == b""
+        except OSError:
+            return True
+
+
+async def _status(port: int) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        return (await reader.readline())[9:12]
+    except OSError:
+        return b""
+    finally:
+        writer.transport.abort()

@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from api import requests, serving
+from api import protocol, requests
 from tests.integration.api.world import Api, Person, read
 
 POST = b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\n"
@@ -68,7 +68,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
 async def test_a_head_that_does_not_come_is_not_waited_for(
     api: Api, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(serving, "HEAD_S_MAX", 0.1)
+    monkeypatch.setattr(protocol, "HEAD_S_MAX", 0.1)
     first = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
     assert await api.talk(sent) == b""
     assert (await api.talk(first, sent or b"G")).count(b"HTTP/1.1") == 1
