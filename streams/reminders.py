@@ -48,6 +48,7 @@ from streams.store.reminders import (
     schedule_of_user,
 )
 from streams.store.replanned import Replanned, hear_replanned
+from streams.store.tracing import firing_row_of
 
 WINDOW = timedelta(seconds=120)
 LOOK_AHEAD_S = 30.0
@@ -336,6 +337,7 @@ app = faust_app(
         types=_TYPES,
         apply=reminders.apply,
         beside=reminders.keep,
+        trace=firing_row_of,
     )
 )
 add_command(

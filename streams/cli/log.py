@@ -38,6 +38,7 @@ def add_commands(commands: Commands) -> None:
         " is deleted, and no number of partitions is changed.",
     )
     apply.add_argument("--yes", action="store_true", help="do not ask")
+    apply.add_argument("--json", action="store_true", help="as JSON, for programs")
     apply.add_argument("--dry-run", action="store_true", help="only show what would be done")
 
 
@@ -80,21 +81,28 @@ def _apply(arguments: argparse.Namespace) -> int:
         async with open_transport(settings) as transport:
             found = await _look(settings, transport)
             todo = [one for one in found if one.can_be_altered]
-            print(as_table([asdict(one) for one in found], _COLUMNS), end="\n" if found else "")
+            if found and not arguments.json:
+                print(as_table([asdict(one) for one in found], _COLUMNS))
             if not todo:
-                print("There is nothing to apply.")
-                return 0
-            if arguments.dry_run:
-                print("Nothing was done: --dry-run.")
-                return 0
-            ask("Apply the table's values?", yes=arguments.yes)
-            await _do(settings, transport, todo)
+                _tell("There is nothing to apply.", found, done=False, json=arguments.json)
+            elif arguments.dry_run:
+                _tell("Nothing was done: --dry-run.", found, done=False, json=arguments.json)
+            else:
+                ask("Apply the table's values?", yes=arguments.yes)
+                done = await _do(settings, transport, todo)
+                _tell(f"{done}.", found, done=True, json=arguments.json)
         return 0
 
     return asyncio.run(work())
 
 
-async def _do(settings: Settings, transport: Transport, todo: Sequence[Difference]) -> None:
+def _tell(text: str, found: Sequence[Difference], *, done: bool, json: bool) -> None:
+    rows = [asdict(one) for one in found]
+    print(as_json({"done": done, "text": text, "differences": rows}) if json else text)
+
+
+async def _do(settings: Settings, transport: Transport, todo: Sequence[Difference]) -> str:
+    """Make and alter what is to be, and say how much that was."""
     missing = {one.topic for one in todo if one.name == "topic"}
     altered = {one.topic for one in todo} - missing
     arguments = {"make": sorted(missing), "alter": sorted(altered)}
@@ -102,7 +110,7 @@ async def _do(settings: Settings, transport: Transport, todo: Sequence[Differenc
         await transport.create_topics([topic for topic in TOPICS if topic.name in missing])
         await transport.alter_topics([topic for topic in TOPICS if topic.name in altered])
         outcome.result = f"{len(missing)} made, {len(altered)} altered"
-    print(f"{outcome.result}.")
+    return outcome.result
 
 
 async def _look(settings: Settings, transport: Transport) -> Sequence[Difference]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from streams.store.database import Database
+from streams.store.database import Database, StoreError
 
 _FIND = "SELECT app, paused_at, paused_by FROM paused_apps WHERE app = $1"
 
@@ -34,10 +34,15 @@ async def find_pause(database: Database, app: str) -> PausedApp | None:
 async def pause_app(database: Database, app: str, operator: str) -> bool:
     """Pause an app, and wait for the batches that are just being committed; False if it was.
 
+    Raises `StoreError` if such a batch does not end within `lock_timeout`, or nothing was paused.
     The statement that moves a ledger looks at the row, so that no later batch is committed.
     """
     paused = await database.fetchrow(_PAUSE, app, operator) is not None
-    await database.fetch(_IN_PROGRESS, app)
+    try:
+        await database.fetch(_IN_PROGRESS, app)
+    except StoreError as error:
+        text = f"{app} is paused, and a batch that began before may still be committed: {error}"
+        raise StoreError(error.fault, text) from error
     return paused
 
 

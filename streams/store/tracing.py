@@ -25,6 +25,10 @@ _DELIVERED_SINCE = """
                           AND $2::timestamptz + interval '7 days'
        AND event_id = $1 ORDER BY id LIMIT 100"""
 
+_FIRED = """
+    SELECT reminder_id, user_id, task_id, fires_at, fired_at, late
+      FROM reminder_firings WHERE event_id = $1"""
+
 _SUCCEEDED = """
     SELECT successor_id, predecessor_id, version, withdrawn, written_at
       FROM task_successors WHERE event_id = $1 LIMIT 100"""
@@ -86,6 +90,12 @@ async def delivery_rows_of(database: Database, event_id: UUID) -> Mapping[str, o
     made_at = instant_of(event_id)
     rows = await database.fetch(_DELIVERED_SINCE, event_id, made_at) if made_at else []
     return {"deliveries": [dict(row) for row in rows]} if rows else None
+
+
+async def firing_row_of(database: Database, event_id: UUID) -> Mapping[str, object] | None:
+    """Give the firing that an event tells of, if it is a reminder's."""
+    row = await database.fetchrow(_FIRED, event_id)
+    return dict(row) if row else None
 
 
 async def successor_rows_of(database: Database, event_id: UUID) -> Sequence[Mapping[str, object]]:

@@ -41,7 +41,8 @@ async def test_what_differs_is_shown_and_applied_after_asking(
         ("task-events", "max.message.bytes", "65536"),
         ("reminders", "topic", "missing"),
     }
-    assert (await taskflow(environment, "topics", "apply", "--dry-run")).code == 0
+    dry = (await taskflow(environment, "topics", "apply", "--dry-run", "--json")).json()
+    assert (dry["done"], len(dry["differences"])) == (False, 3)
     unasked = await taskflow(environment, "topics", "apply")
     assert (unasked.code, "--yes" in unasked.errors) == (1, True)
     assert (await taskflow(environment, "topics", "diff")).code == 1

@@ -8,8 +8,9 @@ from streams.effects.processor import Processor
 from streams.effects.retrying import StoppingError
 from streams.observability.health import Health
 from streams.observability.metrics import EFFECTS_LAG, EFFECTS_PAUSED
+from streams.store.database import StoreError
 from streams.store.offsets import set_offsets
-from streams.store.pauses import pause_app, resume_app
+from streams.store.pauses import find_pause, pause_app, resume_app
 from streams.transport import memory
 from tests.integration.effects.effects_world import TOPIC, World
 from tests.integration.effects.test_processor import is_red
@@ -115,3 +116,15 @@ async def test_a_worker_whose_ledger_is_outside_of_the_log_goes_on_when_it_is_re
     await asyncio.wait_for(working, 10)
     await processor.trouble.check()
     assert await world.written() == list(range(20, 30))
+
+
+async def test_a_pause_that_cannot_wait_for_a_batch_says_that_it_holds_all_the_same(
+    world: World,
+) -> None:
+    """The batch that began before it may still be committed, and no later one is."""
+    await world.processor().process(await world.publish(0))
+    async with world.database.transaction() as session:
+        await session.fetch("SELECT FROM stream_offsets FOR UPDATE")
+        with pytest.raises(StoreError, match="test is paused, and a batch that began before"):
+            await pause_app(world.database, "test", "ada@host")
+    assert await find_pause(world.database, "test") is not None

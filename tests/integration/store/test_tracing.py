@@ -6,7 +6,9 @@ from uuid import uuid4
 from schemas.ids import instant_of, new_id
 from streams.store.database import Database
 from streams.store.tracing import (
+    audit_row_of,
     delivery_rows_of,
+    firing_row_of,
     notification_row_of,
     outbox_row_of,
     relay_state,
@@ -57,6 +59,8 @@ async def test_of_an_event_without_effects_there_is_nothing(database: Database) 
     for event in (new_id(), uuid4()):
         assert await notification_row_of(database, event) is None
         assert await delivery_rows_of(database, event) is None
+        assert await firing_row_of(database, event) is None
+        assert await audit_row_of(database, event) is None
         assert await successor_rows_of(database, event) == []
         assert await outbox_row_of(database, event) is None
     relay = await relay_state(database)
