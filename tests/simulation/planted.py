@@ -13,6 +13,7 @@ from streams.effects.committing import Committer, FencedError, Run
 from streams.effects.reading import Event
 from streams.relay.shipping import Shipping, _pairs, shipment_of
 from streams.store.database import Session
+from streams.store.dead_letters import NewDeadLetter
 from streams.store.offsets import move_offset
 from streams.store.outbox import delete_sent, unsent_rows
 from tests.simulation.clocks import replaced
@@ -35,7 +36,9 @@ async def move_without_fence(
     return True
 
 
-async def write_after_moving(self: Committer, run: Run, events: Sequence[Event]) -> None:
+async def write_after_moving(
+    self: Committer, run: Run, events: Sequence[Event], _letter: NewDeadLetter | None
+) -> None:
     """Move the ledger in one transaction, and write the effects in the next."""
     worker = self.worker
     async with self.database.transaction() as session:
@@ -47,7 +50,9 @@ async def write_after_moving(self: Committer, run: Run, events: Sequence[Event])
             await worker.apply(session, events)
 
 
-async def write_before_moving(self: Committer, run: Run, events: Sequence[Event]) -> None:
+async def write_before_moving(
+    self: Committer, run: Run, events: Sequence[Event], _letter: NewDeadLetter | None
+) -> None:
     """Write the effects in one transaction, and move the ledger in the next."""
     worker = self.worker
     if events:
