@@ -71,6 +71,8 @@ class Shipping:
     _stopping: bool = False
     _undecided_in: int | None = None
     """The term in which something was sent whose outcome is not known yet."""
+    _owes_epoch: bool = False
+    """Whether a send has failed in this epoch: nothing more is sent before the next one begins."""
 
     async def run(self) -> None:
         """Ship until `stop`; what the database or the log refuses is tried again for ever."""
@@ -123,6 +125,9 @@ class Shipping:
 
     async def ship_once(self, epoch: int) -> bool:
         """Publish the oldest rows and delete those that the log has; False if it took none."""
+        if self._owes_epoch:
+            await self._begin_epoch()
+            return False
         rows = await unsent_rows(self.database, ROWS_MAX)
         await self._note_backlog(len(rows))
         pairs, unroutable = _pairs(rows, epoch)
@@ -130,6 +135,7 @@ class Shipping:
         if term is None or self.leadership.epoch() != epoch:
             return False
         shipment = shipment_of(pairs, await self._publish([message for _, message in pairs], term))
+        self._owes_epoch = bool(shipment.failures)
         if shipment.sent:
             await delete_sent(self.database, epoch, shipment.sent, shipment.places)
             RELAY_PUBLISHED.inc(len(shipment.sent))
@@ -162,7 +168,11 @@ class Shipping:
         self.trouble = f"{len(failures)} messages wait for the log: {failures[0]}"
         _log.warning("%s", self.trouble)
         await asyncio.sleep(PAUSE_S)
+        await self._begin_epoch()
+
+    async def _begin_epoch(self) -> None:
         await self.leadership.renew(new_epoch=True)
+        self._owes_epoch = False
 
 
 def _pairs(

@@ -10,8 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from schemas import codec
-from schemas.events import REMINDER_DUE
+from schemas.events import REMINDER_DUE, TaskEventType
 from schemas.topics import REMINDERS, TASK_EVENTS, TASK_UPDATES, TOPICS
+from streams.domain.audit_chain import content_hash, link_hash, start_hash
 from streams.domain.succession import successor_id
 from streams.store.database import Row
 from streams.transport.interface import Record
@@ -30,6 +31,10 @@ _LINKS = "SELECT successor_id, version, withdrawn FROM task_successors"
 _AUDIT = "SELECT event_id, task_data::text AS task FROM audit_log"
 _FIRED = "SELECT event_id, task_id, fires_at FROM reminder_firings"
 _NOTIFIED = "SELECT event_id FROM notifications WHERE type = $1"
+_QUEUED = "SELECT event_id FROM deliveries WHERE channel_id = $1"
+_CHAIN = """
+    SELECT user_id, position, content, content_hash, hash FROM audit_entries
+     ORDER BY user_id, position"""
 _WITNESSED = 'SELECT partition, "offset" FROM witnessed'
 _WRONG = "SELECT what FROM wrong"
 
@@ -118,6 +123,8 @@ def find_wrong(left: Left) -> Sequence[str]:
         *_in_order([t for t in left.told(TASK_UPDATES.name) if _is_change(t)], TASK_UPDATES.name),
         *_complete(left, events),
         *_audited(left.server.fetch(_AUDIT), events),
+        *_chained(left.server.fetch(_CHAIN)),
+        *_queued(left, events),
         *_witnessed(left),
         *_dead(left),
         *_followed(left),
@@ -152,6 +159,32 @@ def _audited(rows: Sequence[Row], events: Sequence[Told]) -> Iterator[str]:
     told = {one.event["id"]: one.task for one in events}
     if written != told:
         yield f"the audit log has {len(written)} events, and not the {len(told)} of the log"
+
+
+def _chained(rows: Sequence[Row]) -> Iterator[str]:
+    """Check that each user's entries are chained without a hole."""
+    last: dict[UUID, tuple[int, bytes]] = {}
+    for row in rows:
+        position, digest = last.get(row["user_id"], (0, start_hash(row["user_id"])))
+        text_hash = content_hash(row["content"].encode())
+        expected = (position + 1, text_hash, link_hash(digest, text_hash))
+        if (row["position"], row["content_hash"], row["hash"]) != expected:
+            yield f"the audit chain is broken behind {position} of {row['user_id']}"
+        last[row["user_id"]] = row["position"], row["hash"]
+
+
+def _queued(left: Left, events: Sequence[Told]) -> Iterator[str]:
+    """Check that a webhook gets each event that it asks for."""
+    reminders = [t for t in left.told(REMINDERS.name) if t.event["type"] == REMINDER_DUE]
+    completed = [told for told in events if told.event["type"] == TaskEventType.COMPLETED]
+    for user in left.users:
+        if user.hook_id is not None:
+            rows = left.server.fetch(_QUEUED, user.hook_id)
+            found = Counter(str(row["event_id"]) for row in rows)
+            told = [t.event for t in (*reminders, *completed)]
+            wanted = Counter(e["id"] for e in told if e["partitionkey"] == str(user.id))
+            if found != wanted:
+                yield f"a webhook has {found.total()} deliveries, and not {wanted.total()}"
 
 
 def _witnessed(left: Left) -> Iterator[str]:

@@ -174,7 +174,7 @@ def modules() -> Mapping[str, Any]:
     before = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     os.environ["KAFKA_BOOTSTRAP_SERVERS"] = "127.0.0.1:1"
     load_settings.cache_clear()
-    names = ("audit", "recurrence", "reminders", "notifications")
+    names = ("audit", "recurrence", "reminders", "notifications", "webhooks")
     found = {name: importlib.import_module(f"streams.{name}") for name in names}
     load_settings.cache_clear()
     if before is None:
@@ -190,6 +190,10 @@ def audit(_: Life) -> Worker:
 
 def notifications(_: Life) -> Worker:
     return own_worker("notifications")
+
+
+def webhooks(_: Life) -> Worker:
+    return own_worker("webhooks")
 
 
 def own_worker(name: str, **changes: Any) -> Worker:
@@ -233,6 +237,7 @@ WORKERS: Mapping[str, Callable[[Life], Worker]] = {
     "recurrence": recurrence,
     "reminders": reminders,
     "notifications": notifications,
+    "webhooks": webhooks,
     "witness": witness,
 }
 TOPIC_OF = dict.fromkeys(WORKERS, TASK_EVENTS.name) | {"notifications": REMINDERS.name}

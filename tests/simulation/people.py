@@ -45,6 +45,8 @@ class User:
 
     id: UUID
     session_id: UUID
+    hook_id: UUID | None = None
+    """A webhook of this user's, for completed tasks and reminders."""
     tasks: list[str] = field(default_factory=list)
     acknowledged: list[Acknowledged] = field(default_factory=list)
     deleted: set[str] = field(default_factory=set)
@@ -60,8 +62,9 @@ class Person:
 
     async def live(self, writes: int) -> None:
         """Ask for so many writes, one after the other."""
+        pause_s_max = self._chance.random.choice((PAUSE_S_MAX, PAUSE_S_MAX / 4))
         for _ in range(writes):
-            await asyncio.sleep(self._chance.between(0, PAUSE_S_MAX))
+            await asyncio.sleep(self._chance.between(0, pause_s_max))
             while not self.api.serves:  # noqa: ASYNC110 (as a browser does, which tries again)
                 await asyncio.sleep(RETRY_S)
             await self._write()

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -20,6 +21,9 @@ T = TypeVar("T")
 LOCK_S_MAX = 4.0
 IDLE_S_MAX = 5.0
 """As the server's `lock_timeout` and `idle_in_transaction_session_timeout`, by the fake clock."""
+
+HEARS_S_MAX = 3.0
+"""How long a connection that listens lives, if chance lets it end."""
 
 _TARGET = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM|FROM) ([a-z_]+)")
 
@@ -39,6 +43,14 @@ class Waiting:
     connection: "asyncpg.Connection[Row]"
     answered: "asyncio.Future[None]"
 
+    def answer(self, server: Server) -> None:
+        """Tell whoever waits; a connection that nobody has any more is taken back."""
+        if self.answered.cancelled():
+            self.task.exception()
+            server.give_back(self.connection)
+        elif not self.answered.done():
+            self.answered.set_result(None)
+
 
 @dataclass
 class Store:
@@ -54,8 +66,7 @@ class Store:
             still = self.server.blockers(waiting.connection)
             if not still and self.server.advance(waiting.task, waiting.connection):
                 self.waiting.remove(waiting)
-                if not waiting.answered.done():
-                    waiting.answered.set_result(None)
+                waiting.answer(self.server)
 
     def notify(self, life: Life, channel: str) -> None:
         """Wake who listens, a little later, or never: a notification may be lost."""
@@ -66,15 +77,23 @@ class Store:
 
     def give_back(self, connection: "asyncpg.Connection[Row]") -> None:
         """End a session, now, or when what it waits for has come; its lock is free then."""
-        for waiting in self.waiting:
-            if waiting.connection is connection:
-                self.server.cancel(connection)
-                self.server.advance(waiting.task, connection)
-                waiting.task.exception()
-                self.waiting.remove(waiting)
-                break
+        waiting = next((one for one in self.waiting if one.connection is connection), None)
+        if waiting is not None and not connection.is_in_transaction():
+            # The server does not notice that nobody waits, and does what it was asked for.
+            waiting.answered.cancel()
+            return
+        if waiting is not None:
+            self.give_up(waiting)
         self.server.give_back(connection)
         self.settle()
+
+    def give_up(self, waiting: Waiting) -> None:
+        """Cancel a statement if it still waits; its outcome is known then."""
+        if waiting in self.waiting:
+            self.waiting.remove(waiting)
+            self.server.cancel(waiting.connection)
+            self.server.advance(waiting.task, waiting.connection)
+            waiting.answer(self.server)
 
 
 async def _after(wait_s: float, call: Callable[..., None]) -> None:
@@ -122,6 +141,9 @@ class SimulatedConnection:
     async def add_listener(self, channel: str, wake: Callable[..., None]) -> None:
         await self.life.turn("LISTEN")
         self.store.listeners.append((self.life, channel, wake))
+        chance = self.life.stage.chance
+        if chance.strikes(Fault.REFUSED):
+            self._server_timer(chance.between(0, HEARS_S_MAX), self.close)
 
     async def remove_listener(self, _channel: str, wake: Callable[..., None]) -> None:
         self.store.listeners = [one for one in self.store.listeners if one[2] is not wake]
@@ -152,7 +174,7 @@ class SimulatedConnection:
         await self.life.turn(f"the answer to {what}")
         self._require_open()
         if self._in_transaction:
-            self._idle = self.life.stage.loop.call_later(IDLE_S_MAX, self._end_idle)
+            self._idle = self._server_timer(IDLE_S_MAX, self._end_idle)
         return answer
 
     async def _done(self, what: str, work: Callable[[], Coroutine[object, object, T]]) -> T:
@@ -172,23 +194,17 @@ class SimulatedConnection:
     async def _unlocked(self, task: "asyncio.Task[Any]") -> None:
         waiting = Waiting(task, self.real, self.life.stage.loop.create_future())
         self.store.waiting.append(waiting)
+        timer = self._server_timer(LOCK_S_MAX, lambda: self.store.give_up(waiting))
         try:
-            async with asyncio.timeout(LOCK_S_MAX):
-                await waiting.answered
-        except TimeoutError:
-            self._give_up(waiting)
-            if not task.exception():
-                raise
-        except asyncio.CancelledError:
-            self._give_up(waiting)
-            raise
+            await waiting.answered
+        finally:
+            timer.cancel()
+            if self.open:
+                self.store.give_up(waiting)
 
-    def _give_up(self, waiting: Waiting) -> None:
-        """Cancel a statement that still waits; its outcome is known then."""
-        if waiting in self.store.waiting:
-            self.store.waiting.remove(waiting)
-            self.store.server.cancel(self.real)
-            self.store.server.advance(waiting.task, self.real)
+    def _server_timer(self, wait_s: float, due: Callable[[], None]) -> asyncio.TimerHandle:
+        """Let the server do something later, whether or not this process stands still."""
+        return Context().run(self.life.stage.loop.call_later, wait_s, due)
 
     def _break(self, what: str) -> None:
         self.life.stage.note(self.life.name, what)

@@ -10,6 +10,7 @@ from hashlib import sha256
 
 import streams.relay.shipping
 from gateway.limits import Limits
+from schemas.events import REMINDER_DUE
 from schemas.settings import Settings, TransportKind
 from schemas.tokens import Claims
 from schemas.topics import TOPICS
@@ -37,6 +38,8 @@ from tests.simulation.sockets import Client
 from tests.simulation.store import Store
 
 WRITES_MIN, WRITES_MAX = 3, 10
+BUSY_PART, BUSY_FACTOR = 0.1, 3
+"""So many worlds have so many times the writes: what is forgotten by the number needs some."""
 LOOK_S = 0.5
 DRAIN_S_MAX = 120.0
 DISTURB_S_MAX = 1.5
@@ -47,6 +50,10 @@ _USER = """
     INSERT INTO users (id, email, email_key, password_hash)
     SELECT id, id || '@example.org', id || '@example.org', 'none'
       FROM (SELECT $1::uuid AS id) AS made"""
+
+_CHANNEL = """
+    INSERT INTO channels (id, user_id, kind, name, event_types)
+    VALUES ($1, $2, 'webhook', 'a hook', ARRAY ['taskflow.task.completed', $3])"""
 
 _UNDONE = """
     SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM reminders
@@ -92,6 +99,8 @@ class World:
         self._begin()
         disturbing = asyncio.create_task(self._disturb())
         writes = chance.random.randint(WRITES_MIN, WRITES_MAX)
+        if chance.random.random() < BUSY_PART:
+            writes *= BUSY_FACTOR
         shares = [writes // len(people) + (n < writes % len(people)) for n in range(len(people))]
         await asyncio.gather(
             *(person.live(share) for person, share in zip(people, shares, strict=True))
@@ -134,6 +143,9 @@ class World:
             at_s = self.stage.now().timestamp()
             user = User(chance.id_at(at_s), chance.id_at(at_s))
             self.server.fetch(_USER, user.id)
+            if chance.random.random() < 0.5:
+                user.hook_id = chance.id_at(at_s)
+                self.server.fetch(_CHANNEL, user.hook_id, user.id, REMINDER_DUE)
             self.users.append(user)
         each = chance.random.choice((1, 2, 3))
         return [Person(self.stage, api, user) for user in self.users for _ in range(each)]

@@ -9,9 +9,10 @@ import pytest
 from schemas.topics import TOPICS
 from streams.observability.health import NotReadyError
 from streams.relay import leadership, shipping
-from streams.relay.shipping import DeposedError
+from streams.relay.leadership import Leadership
+from streams.relay.shipping import DeposedError, Shipping
 from streams.store import lease, outbox
-from streams.store.database import Database
+from streams.store.database import Database, Fault, StoreError
 from streams.transport.interface import (
     Message,
     Place,
@@ -82,6 +83,41 @@ async def test_after_a_failure_a_new_epoch_begins(database: Database) -> None:
     row = await database.fetchrow("SELECT epoch FROM relay_lease")
     assert row is not None
     assert row["epoch"] > 1
+
+
+class BusyLeadership(Leadership):
+    """Leadership over a database that refuses to begin an epoch, so many times."""
+
+    refusals = 2
+
+    async def renew(self, *, new_epoch: bool = False) -> None:
+        if new_epoch and self.refusals:
+            self.refusals -= 1
+            raise StoreError(Fault.TRANSIENT, "on request")
+        await super().renew(new_epoch=new_epoch)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_nothing_is_sent_after_a_failure_before_a_new_epoch_has_begun(
+    database: Database,
+) -> None:
+    """What failed may come late, long after its id was forgotten: by its epoch it is dropped."""
+    log = FaultyLog(memory_settings(), seed=5, failing=1.0)
+    await log.create_topics(TOPICS)
+    leading = BusyLeadership(database, lambda: None)
+    relay = Shipping(database, log, leading)
+    await leading.renew()
+    await write(database, 1)
+    for _ in range(leading.refusals):
+        with pytest.raises(StoreError, match="on request"):
+            await relay.ship_once(1)
+        log.failing = 0.0
+    before = await log_of(log)
+    assert not await relay.ship_once(1)
+    assert await log_of(log) == before
+    assert leading.epoch() == 2
+    assert await relay.ship_once(2)
+    assert (await log_of(log))[-1].epoch == 2
 
 
 async def test_a_lower_seq_that_commits_later_is_still_sent(database: Database) -> None:
