@@ -46,10 +46,17 @@ class WireProtocol(ServerProtocol):
         return super().process_request(request)
 
     def accept(self, request: Request) -> Response:
-        """Answer as the library does; who is refused is told our version (section 4.4)."""
+        """Answer as the library does; who is refused is told our version (section 4.4).
+
+        And which header is wrong, but not its value, as the library does: it may hold a token, and
+        what is answered may be kept by whoever stands between.
+        """
         response = super().accept(request)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             response.headers["Sec-WebSocket-Version"] = "13"
+            response.body = f"Failed to open a WebSocket connection{_fault(self)}.\n".encode()
+            del response.headers["Content-Length"]
+            response.headers["Content-Length"] = str(len(response.body))
         return response
 
     def recv_frame(self, frame: Frame) -> None:
@@ -75,6 +82,11 @@ class WireProtocol(ServerProtocol):
             code, reason = Close.FRAME_TOO_LARGE.code, Close.FRAME_TOO_LARGE.reason
             CLOSES.labels(reason).inc()
         super().fail(code, reason)
+
+
+def _fault(protocol: ServerProtocol) -> str:
+    error = protocol.handshake_exc
+    return f": the header {error.name} is not valid" if isinstance(error, InvalidHeader) else ""
 
 
 class Wire(ServerConnection):

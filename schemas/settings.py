@@ -23,6 +23,10 @@ INSTANCE_ENV_FILE = Path(environ.get("DATA_DIR", ".taskflow")) / "env"
 
 JWT_SECRET_BYTES_MIN = 32
 """HS256 wants a key at least as long as its hash (RFC 7518, section 3.2)."""
+_HOST = r"(\[[0-9A-Fa-f:.%]+\]|[^/?#@:,\[\]]*)(:\d{1,5})?"
+_LOGIN = r"([^/?#@\[\]]*@)?"
+_DATABASE_PLACE = re.compile(rf"postgres(ql)?://{_LOGIN}{_HOST}(,{_HOST})*(/[^@]*)?(\?[^@]*)?")
+_MAIL_PLACE = re.compile(rf"smtps?://{_LOGIN}(?!:|$){_HOST}|file:.+")
 
 
 class TransportKind(StrEnum):
@@ -194,12 +198,21 @@ class Settings(BaseSettings):
             raise ValueError(f"must be at least {JWT_SECRET_BYTES_MIN} bytes")
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _readable(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what the driver would misread: its error quotes a part of the password."""
+        if value is not None and not _DATABASE_PLACE.fullmatch(value.get_secret_value()):
+            raise ValueError(
+                "must be postgresql://user:password@host:port/name; in a password / ? # @ [ ]"
+                " are written %2F %3F %23 %40 %5B %5D"
+            )
+        return value
+
     @field_validator("smtp_url")
     @classmethod
     def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.match(
-            "(smtps?://[^/?#]+|file:.+)$", value.get_secret_value()
-        ):
+        if value is not None and not _MAIL_PLACE.fullmatch(value.get_secret_value()):
             raise ValueError("must be smtp://host:port, smtps://host:port or file:DIRECTORY")
         return value
 

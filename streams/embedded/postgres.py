@@ -32,6 +32,8 @@ _SETTINGS = {
     # power would take it, which a single embedded node does not promise to survive.
     "fsync": "off",
     "full_page_writes": "off",
+    # The detail of an error quotes the row that was refused: addresses, hashes, what users wrote.
+    "log_error_verbosity": "terse",
 }
 
 

@@ -12,6 +12,7 @@ from email.policy import default
 from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic
+from urllib.parse import quote
 
 from aiohttp import web
 from aiosmtpd.controller import Controller
@@ -97,10 +98,11 @@ class Mailbox:
     mails: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     refuse: str | None = None
+    password: str = "p@ss"
 
     @property
     def url(self) -> str:
-        return f"smtp://taskflow:p%40ss@127.0.0.1:{self.port}"
+        return f"smtp://taskflow:{quote(self.password, safe='')}@127.0.0.1:{self.port}"
 
     async def handle_DATA(  # noqa: N802 - the library's name
         self, _server: SMTP, _session: Session, envelope: Envelope
@@ -125,7 +127,7 @@ async def receiving_mail(directory: Path) -> AsyncIterator[Mailbox]:
 
     def authenticate(*arguments: object) -> AuthResult:
         given = arguments[-1]
-        right = LoginPassword(b"taskflow", b"p@ss")
+        right = LoginPassword(b"taskflow", mailbox.password.encode())
         return AuthResult(success=given == right)
 
     controller = Controller(

@@ -51,9 +51,10 @@ class TestWhatMustBeSet:
     def test_it_is_given_as_it_was_set(
         self, variable: str, get: object, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv(variable, SECRET)
+        given = f"postgresql://u:{SECRET}@h/n" if variable == "DATABASE_URL" else SECRET
+        monkeypatch.setenv(variable, given)
         assert callable(get)
-        assert get(Settings()) == SECRET
+        assert get(Settings()) == given
 
     @pytest.mark.parametrize("value", [None, ""])
     def test_without_it_or_with_an_empty_one_the_process_is_told_its_name(
@@ -99,11 +100,46 @@ def test_a_variable_goes_before_the_file_of_settings(
 
 @pytest.mark.parametrize("name", ["database_url", "kafka_sasl_password", "jwt_secret"])
 def test_a_secret_is_in_no_text_of_the_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(name.upper(), SECRET)
+    given = f"postgresql://u:{SECRET}@h/n" if name == "database_url" else SECRET
+    monkeypatch.setenv(name.upper(), given)
     settings = Settings()
     shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
     assert SECRET not in shown
-    assert getattr(settings, name).get_secret_value() == SECRET
+    assert getattr(settings, name).get_secret_value() == given
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", "postgres://u:p%2Fw:x@db.example:5432/name?sslmode=require"),
+        ("DATABASE_URL", "postgresql://u@[::1]:5432,10.0.0.2:5433/name"),
+        ("DATABASE_URL", "postgresql:///name?host=/run/postgresql"),
+        ("SMTP_URL", "smtp://u:p%40ss@mail.example:587"),
+        ("SMTP_URL", "smtps://u%40x:p:q@[fd00::1]"),
+        ("SMTP_URL", "smtp://mail.example"),
+        ("SMTP_URL", "file:/var/mails"),
+    ],
+)
+def test_where_a_server_is_may_be_written_in_each_of_these_ways(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert getattr(Settings(), variable.lower()).get_secret_value() == value
+
+
+@pytest.mark.parametrize("odd", ["hush/hush", "hush?hush", "hush#hush", "hush@hush", "hush[hush"])
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [("DATABASE_URL", "postgresql://u:%s@h:1/n"), ("SMTP_URL", "smtp://u:%s@h:1")],
+)
+def test_a_password_that_would_be_misread_is_refused_and_not_shown(
+    variable: str, url: str, odd: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drivers take a part of it for a port, and quote it in their errors."""
+    monkeypatch.setenv(variable, url % odd)
+    with pytest.raises(ValidationError, match=variable.lower()) as caught:
+        Settings()
+    assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
