@@ -13,7 +13,7 @@ from schemas.ids import new_id
 from schemas.topics import TASK_EVENTS
 from streams.domain.audit_chain import NewEntry
 from streams.effects.faust_app import faust_app
-from streams.effects.reading import Event, PoisonError, first_rule
+from streams.effects.reading import Event, PoisonError, first_rule, read_each
 from streams.effects.worker import Worker
 from streams.store.audit import append_entries
 from streams.store.database import Session
@@ -24,7 +24,7 @@ _VERBS = {type_.value: type_.verb for type_ in TaskEventType if type_ is not Tas
 
 async def apply(session: Session, events: Sequence[Event]) -> None:
     """Append one entry for each event; one that is in the log already stays as it is."""
-    await append_entries(session, [entry_of(event) for event in events])
+    await append_entries(session, read_each(events, entry_of))
 
 
 def entry_of(event: Event) -> NewEntry:

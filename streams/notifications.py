@@ -17,7 +17,7 @@ from streams.channels.senders import open_senders
 from streams.domain.deliveries import notification_id
 from streams.domain.messages import reminder_message
 from streams.effects.faust_app import faust_app
-from streams.effects.reading import Event, PoisonError, first_rule
+from streams.effects.reading import Event, PoisonError, first_rule, read_each
 from streams.effects.worker import Post, Worker
 from streams.store.bell import open_bell
 from streams.store.database import Database, Session, StoreError, open_database
@@ -46,16 +46,16 @@ async def apply(session: Session, events: Sequence[Event]) -> None:
     reminders = [event for event in by_id if event.envelope.type == REMINDER_DUE]
     if reminders:
         await _tell(session, reminders)
-    mails = [mail_of(event) for event in by_id if event.envelope.type == MAIL_REQUESTED]
+    mails = read_each([event for event in by_id if event.envelope.type == MAIL_REQUESTED], mail_of)
     if mails:
         await queue_mails(session, mails)
 
 
 async def _tell(session: Session, events: Sequence[Event]) -> None:
     zones = await timezones_of(session, [event.envelope.partitionkey for event in events])
-    wanted = [
-        notification_of(event, zones.get(event.envelope.partitionkey, "UTC")) for event in events
-    ]
+    wanted = read_each(
+        events, lambda event: notification_of(event, zones.get(event.envelope.partitionkey, "UTC"))
+    )
     written = await insert_notifications(session, wanted)
     told = [
         told_of(event, new) for event, new in zip(events, wanted, strict=True) if new.id in written

@@ -31,7 +31,7 @@ from streams.domain.succession import (
 )
 from streams.domain.zones import zone_named
 from streams.effects.faust_app import faust_app
-from streams.effects.reading import Event, PoisonError, first_rule
+from streams.effects.reading import Event, PoisonError, first_rule, read_each
 from streams.effects.worker import Post, Subject, Worker
 from streams.observability.metrics import RECURRENCE_STEPS
 from streams.store.bell import Bell, open_bell
@@ -86,7 +86,7 @@ class Recurrence:
         Of a task that has changed since its event nothing is done: a later event tells of it. So
         an event that comes again, or late, changes nothing.
         """
-        all_told = [told_by(event) for event in events]
+        all_told = read_each(events, told_by)
         newest = _newest(all_told)
         stored = await links_of(session, newest)
         reopened = _reopened(all_told)

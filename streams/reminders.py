@@ -25,7 +25,7 @@ from streams.domain.reminders import Planned, Window
 from streams.domain.schedule import Scheduled, reason
 from streams.effects.commands import add_command, flag, text_option
 from streams.effects.faust_app import faust_app
-from streams.effects.reading import Event, PoisonError, first_rule
+from streams.effects.reading import Event, PoisonError, first_rule, read_each
 from streams.effects.worker import Post, Worker
 from streams.observability.metrics import (
     REMINDERS_FIRED,
@@ -103,7 +103,7 @@ class Reminders:
 
         What moved has its new instant then, and what was cancelled is refused when it is tried.
         """
-        versions = dict(version_of(event) for event in events)
+        versions = dict(read_each(events, version_of))
         if versions and self._until > START.fires_at:
             for planned in await planned_of_tasks(session, versions, self._until):
                 self._hold(planned)

@@ -12,7 +12,7 @@ from schemas import codec
 from schemas.events import CHANGE_TYPES, EVENTS, TaskChange
 from schemas.topics import TASK_EVENTS
 from streams.effects.faust_app import faust_app
-from streams.effects.reading import Event, PoisonError, first_rule
+from streams.effects.reading import Event, PoisonError, first_rule, read_each
 from streams.effects.worker import Worker
 from streams.store.database import Session
 from streams.store.queueing import Listener, Told, lock_listeners, queue_deliveries
@@ -27,13 +27,16 @@ async def apply(session: Session, events: Sequence[Event]) -> None:
         {event.envelope.partitionkey for event in by_id},
         {event.envelope.type for event in by_id},
     )
-    wanted: list[tuple[Told, Listener]] = []
-    for event in by_id if listeners else ():
-        listening = [listener for listener in listeners if listens(listener, event)]
-        if listening:
-            told = told_of(event)
-            wanted += [(told, listener) for listener in listening]
-    await queue_deliveries(session, wanted)
+    heard = [event for event in by_id if any(listens(listener, event) for listener in listeners)]
+    await queue_deliveries(
+        session,
+        [
+            (told, listener)
+            for event, told in zip(heard, read_each(heard, told_of), strict=True)
+            for listener in listeners
+            if listens(listener, event)
+        ],
+    )
 
 
 def listens(listener: Listener, event: Event) -> bool:

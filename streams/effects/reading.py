@@ -1,8 +1,10 @@
 """A record as an event, or the reason why it is none of ours; pure."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -12,9 +14,19 @@ from schemas.topics import EVENT_BYTES_MAX
 from streams.store.database import StoreError
 from streams.transport.interface import Record
 
+T = TypeVar("T")
+
 
 class PoisonError(ValueError):
     """The record can never be processed; the message says why, and goes with its dead letter."""
+
+
+class PoisonedError(PoisonError):
+    """Some of a batch can never be processed; `errors` has each, by the offset of its record."""
+
+    def __init__(self, errors: "Mapping[int, PoisonError]") -> None:
+        super().__init__(str(next(iter(errors.values()))))
+        self.errors = errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,22 @@ def read_event(record: Record) -> Event:
     if record.key != str(envelope.partitionkey).encode():
         raise PoisonError("the key is not the partitionkey")
     return Event(record, envelope)
+
+
+def read_each(events: "Sequence[Event]", read: "Callable[[Event], T]") -> list[T]:
+    """Read all events of a batch; raise `PoisonedError` with all that cannot be read.
+
+    A flood of bad ones costs their worker one more try of the batch, and not one for each.
+    """
+    found, errors = [], {}
+    for event in events:
+        try:
+            found.append(read(event))
+        except PoisonError as error:
+            errors[event.record.offset] = error
+    if errors:
+        raise PoisonedError(errors)
+    return found
 
 
 def first_rule(error: ValidationError) -> str:

@@ -66,7 +66,8 @@ class Cursor:
 _NOTE = """
     INSERT INTO dead_letters (app, topic, partition, log_offset, record_key, event_id, error,
                               dlq_partition, dlq_offset)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bytea[],
+                         $6::uuid[], $7::text[], $8::integer[], $9::bigint[])
     ON CONFLICT (app, topic, partition, log_offset) DO UPDATE
         SET record_key = excluded.record_key, event_id = excluded.event_id,
             error = excluded.error, dlq_partition = excluded.dlq_partition,
@@ -109,19 +110,19 @@ _FAILED = """
      WHERE id = $1 AND state = 'waiting'"""
 
 
-async def note_dead_letter(session: Session, letter: NewDeadLetter) -> None:
-    """Note a dead letter once by its place; one that dies again, after a rewind, waits again."""
+async def note_dead_letters(session: Session, letters: Sequence[NewDeadLetter]) -> None:
+    """Note dead letters once by their places; one that dies again, after a rewind, waits again."""
     await session.fetch(
         _NOTE,
-        letter.app,
-        letter.topic,
-        letter.partition,
-        letter.offset,
-        None if letter.key is None else letter.key[:KEY_BYTES_MAX],
-        letter.event_id,
-        fit_error(letter.error),
-        letter.dlq_partition,
-        letter.dlq_offset,
+        [letter.app for letter in letters],
+        [letter.topic for letter in letters],
+        [letter.partition for letter in letters],
+        [letter.offset for letter in letters],
+        [None if one.key is None else one.key[:KEY_BYTES_MAX] for one in letters],
+        [letter.event_id for letter in letters],
+        [fit_error(letter.error) for letter in letters],
+        [letter.dlq_partition for letter in letters],
+        [letter.dlq_offset for letter in letters],
     )
 
 

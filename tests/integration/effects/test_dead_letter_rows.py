@@ -11,7 +11,7 @@ from streams.store.dead_letters import (
     NewDeadLetter,
     State,
     list_dead_letters,
-    note_dead_letter,
+    note_dead_letters,
 )
 from streams.store.offsets import set_offsets
 from streams.transport.interface import Record
@@ -64,8 +64,8 @@ async def test_any_reason_and_any_key_fits(world: World) -> None:
     """A row that the table refused would be tried for ever."""
     new = NewDeadLetter("test", TOPIC, 0, 7, b"\0" * 5_000, None, "a\0b" * 2_000, 0, 0)
     async with world.database.transaction() as session:
-        await note_dead_letter(session, new)
-        await note_dead_letter(session, replace(new, key=None, error=""))
+        await note_dead_letters(session, [new])
+        await note_dead_letters(session, [replace(new, key=None, error="")])
     (letter,) = await letters(world)
     assert (letter.key, letter.error) == (None, "")
 

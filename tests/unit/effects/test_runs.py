@@ -1,4 +1,4 @@
-"""Runs: records that follow each other, halved without a gap or an overlap."""
+"""Runs: records that follow each other, cut without a gap or an overlap."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def test_halves_have_the_whole_between_them(offsets: set[int], before: int, behi
     """Gaps of the log, also at the ends, belong to one of them."""
     whole = records(sorted(offsets))
     run = Run(0, whole[0].offset - before, whole[-1].offset + behind, whole)
-    left, right = run.halves()
+    left, right = run.cut(len(whole) // 2)
     assert (left.begin, left.end, right.end) == (run.begin, right.begin, run.end)
     assert [*left.records, *right.records] == whole
     assert left.records
