@@ -118,6 +118,7 @@ class Topics:
         async with answering(what):
             try:
                 await admin.start()
+                await _know_controller(admin)
                 yield admin
             finally:
                 await admin.close()
@@ -143,6 +144,17 @@ def partitions_of(name: str, found: Mapping[str, Any]) -> int:
     if error.errno or not found["partitions"]:
         raise TransportUnavailableError(f"looking up {name}: {error.message}")
     return len(found["partitions"])
+
+
+async def _know_controller(admin: AIOKafkaAdminClient) -> None:
+    """Wait until a broker names the controller: one that has just started may not know it yet.
+
+    The client asks once, and would then fail with an error of its own.
+    """
+    client = admin._client  # noqa: SLF001 - it tells the controller nowhere else
+    while client.cluster.controller is None:
+        await client.force_metadata_update()
+        await asyncio.sleep(LOOK_S)
 
 
 def _was_created(error: type[KafkaError]) -> bool:
