@@ -1,6 +1,6 @@
 """Defects that are put into the product on purpose, to show that the simulation finds such."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from uuid import UUID
 
@@ -9,11 +9,9 @@ import streams.effects.committing
 import streams.relay.shipping
 import streams.store.lease
 from gateway.sieve import Sieve
-from streams.effects.committing import Committer, FencedError, Run
-from streams.effects.reading import Event
+from streams.effects.committing import Committer, FencedError, Run, Sorted
 from streams.relay.shipping import Shipping, _pairs, shipment_of
 from streams.store.database import Session
-from streams.store.dead_letters import NewDeadLetter
 from streams.store.offsets import move_offset
 from streams.store.outbox import delete_sent, unsent_rows
 from tests.simulation.clocks import replaced
@@ -36,11 +34,9 @@ async def move_without_fence(
     return True
 
 
-async def write_after_moving(
-    self: Committer, run: Run, events: Sequence[Event], _letter: NewDeadLetter | None
-) -> None:
+async def write_after_moving(self: Committer, run: Run, found: Sorted) -> None:
     """Move the ledger in one transaction, and write the effects in the next."""
-    worker = self.worker
+    worker, events = self.worker, found.good(run)
     async with self.database.transaction() as session:
         place = worker.app, worker.topic.name, run.partition
         if not await move_offset(session, *place, begin=run.begin, end=run.end):
@@ -50,11 +46,9 @@ async def write_after_moving(
             await worker.apply(session, events)
 
 
-async def write_before_moving(
-    self: Committer, run: Run, events: Sequence[Event], _letter: NewDeadLetter | None
-) -> None:
+async def write_before_moving(self: Committer, run: Run, found: Sorted) -> None:
     """Write the effects in one transaction, and move the ledger in the next."""
-    worker = self.worker
+    worker, events = self.worker, found.good(run)
     if events:
         async with self.database.transaction() as session:
             await worker.apply(session, events)
