@@ -1,5 +1,9 @@
-"""Mails as pages of a local folder: what a developer looks at instead of a mailbox."""
+"""Mails as pages of a local folder: what a developer looks at instead of a mailbox.
 
+There are tokens in them, so the folder and its files are for their owner alone.
+"""
+
+import os
 from email.message import EmailMessage
 from html import escape
 from pathlib import Path
@@ -10,7 +14,7 @@ PAGES_MAX = 200
 
 def keep_page(directory: Path, mail: EmailMessage) -> None:
     """Write one mail as a page, and the index anew; each file is written whole."""
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = str(mail["Message-ID"]).strip("<>").partition("@")[0]
     stamp = mail["Date"].datetime.strftime("%Y%m%dT%H%M%S")
     _write(directory / f"{stamp}-{key}.html", _page(mail))
@@ -35,5 +39,7 @@ def _page(mail: EmailMessage) -> str:
 
 def _write(path: Path, text: str) -> None:
     draft = path.with_suffix(".draft")
-    draft.write_text(text)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
     draft.replace(path)

@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from streams.embedded.failure import EmbeddedError
@@ -19,6 +19,8 @@ def hold_lock(directory: Path) -> Iterator[None]:
     inherit it.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(PermissionError):  # of a folder that another user made for us
+        directory.chmod(0o700)  # it may have been made by others, and holds secrets from now on
     descriptor = os.open(directory / _NAME, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not _try_lock(descriptor):

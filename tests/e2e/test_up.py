@@ -176,3 +176,16 @@ async def test_servers_that_are_given_are_used_and_none_is_started(instance: Up,
     assert not (fresh.directory / "postgres").exists()
     assert "API_URL" in (await asyncio.to_thread(fresh.run, "register")).stdout
     assert await asyncio.to_thread(fresh.end) == 0
+
+
+def test_what_is_secret_is_for_its_owner_alone(instance: Up) -> None:
+    """The folder is closed to all others, and each file with a secret is closed by itself too."""
+    folder = instance.directory
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for name in ("env", "jwt_secret", "channel_key", "postgres/password"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600, name
+    secrets = [(folder / name).read_text().strip() for name in ("jwt_secret", "channel_key")]
+    for path in folder.rglob("*"):
+        if path.is_file() and path.stat().st_mode & 0o077 and path.stat().st_size < 1_000_000:
+            text = path.read_bytes()
+            assert not [secret for secret in secrets if secret.encode() in text], path

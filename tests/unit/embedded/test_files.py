@@ -67,3 +67,14 @@ def test_jars_that_are_there_are_not_fetched(tmp_path: Path) -> None:
         (tmp_path / jar.file_name).touch()
     assert len(fetch_jars(tmp_path, told.append)) == 45
     assert told == []
+
+
+def test_a_folder_that_others_could_read_is_closed_before_secrets_are_put_into_it(
+    tmp_path: Path,
+) -> None:
+    """The new one and one that was there before."""
+    (tmp_path / "old").mkdir(mode=0o755)
+    for name in ("old", "new"):
+        with hold_lock(tmp_path / name):
+            assert (tmp_path / name).stat().st_mode & 0o777 == 0o700
+            assert (tmp_path / name / "lock").stat().st_mode & 0o777 == 0o600
