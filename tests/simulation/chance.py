@@ -51,7 +51,8 @@ class Chance:
     """Draws from one seed; when it is calm, nothing goes wrong any more."""
 
     seed: int
-    calm: bool = False
+    ending: list[str] = field(default_factory=list)
+    """Why nothing goes wrong any more; all that were made apart have the same list."""
     random: Random = field(init=False)
     rates: dict[Fault, float] = field(init=False)
     _ids: int = 0
@@ -59,6 +60,24 @@ class Chance:
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
         self.rates = {fault: self.random.choice(rates) for fault, rates in _RATES.items()}
+
+    def apart(self, name: str) -> "Chance":
+        """Give another one with the same faults, for whoever may draw before or after others.
+
+        What is woken at the same instant has an order that is not the seed's: a set's, for one.
+        """
+        other = Chance(self.seed, self.ending)
+        other.random, other.rates = Random(f"{self.seed} {name}"), self.rates
+        return other
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing goes wrong any more."""
+        return bool(self.ending)
+
+    def calm_down(self, why: str) -> None:
+        """Let nothing go wrong any more, here and for all that were made apart."""
+        self.ending.append(why)
 
     def strikes(self, fault: Fault) -> bool:
         """Say whether a fault happens here."""

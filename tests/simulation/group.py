@@ -41,6 +41,7 @@ class Group:
     make: Callable[[Life], Worker]
     topic: str
     chance: Chance
+    """For who gets which partition; what a member is given is its process's chance."""
     members: list[Member] = field(default_factory=list)
     acked: dict[int, int] = field(default_factory=dict)
 
@@ -82,7 +83,9 @@ class Group:
         log = self.servers.log(member.life)
         while True:
             had = member.partitions
-            positions = {partition: self._begin(partition) for partition in sorted(had)}
+            positions = {
+                partition: self._begin(partition, member.life.chance) for partition in sorted(had)
+            }
             async with log.tail(self.topic, positions) as tail:
                 while member.partitions is had:
                     try:
@@ -90,22 +93,24 @@ class Group:
                     except TransportError:
                         await asyncio.sleep(POLL_S)
                         break
-                    await self._process(processor, records)
-                    if self.chance.strikes(Fault.REPEATED):
+                    await self._process(processor, member.life.chance, records)
+                    if member.life.chance.strikes(Fault.REPEATED):
                         break
 
-    async def _process(self, processor: Processor, records: Sequence[Record]) -> None:
-        given = [record for record in records if not self.chance.strikes(Fault.SKIPPED)]
+    async def _process(
+        self, processor: Processor, chance: Chance, records: Sequence[Record]
+    ) -> None:
+        given = [record for record in records if not chance.strikes(Fault.SKIPPED)]
         if given:
             await processor.process(given)
         for record in records:
             self.acked[record.partition] = record.offset + 1
 
-    def _begin(self, partition: int) -> int:
+    def _begin(self, partition: int, chance: Chance) -> int:
         """Begin where the last one has acknowledged, or before."""
         acked = self.acked.get(partition, 0)
-        if self.chance.strikes(Fault.REPEATED):
-            return max(0, acked - self.chance.random.randrange(BACK_MAX + 1))
+        if chance.strikes(Fault.REPEATED):
+            return max(0, acked - chance.random.randrange(BACK_MAX + 1))
         return acked
 
 

@@ -57,7 +57,7 @@ class SimulatedLog:
 
     async def publish_many(self, messages: Sequence[Message]) -> Sequence[Result]:
         await self.life.turn("publish")
-        chance = self.life.stage.chance
+        chance = self.life.chance
         if chance.strikes(Fault.LATE):
             return await self._publish_part(messages)
         results = await self.memory.publish_many(messages)
@@ -69,7 +69,7 @@ class SimulatedLog:
 
     async def _publish_part(self, messages: Sequence[Message]) -> Sequence[Result]:
         """Publish the first of each partition; of the next ones the outcome is unknown."""
-        chance, by_partition = self.life.stage.chance, self._by_partition(messages)
+        chance, by_partition = self.life.chance, self._by_partition(messages)
         results: dict[int, Result] = {}
         for numbers in by_partition.values():
             taken = chance.random.randrange(len(numbers) + 1)
@@ -154,7 +154,7 @@ class SimulatedTail:
 
 def refuse(life: Life, what: str) -> None:
     """Raise an error here, if chance has it."""
-    if life.stage.chance.strikes(Fault.REFUSED):
+    if life.chance.strikes(Fault.REFUSED):
         life.stage.note(life.name, f"{what} is refused")
         raise TransportUnavailableError("on request of chance")
 

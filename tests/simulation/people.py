@@ -59,22 +59,23 @@ class Person:
     stage: Stage
     api: Api
     user: User
+    name: str
+    chance: Chance = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chance = self.stage.chance.apart(self.name)
 
     async def live(self, writes: int) -> None:
         """Ask for so many writes, one after the other."""
-        pause_s_max = self._chance.random.choice((PAUSE_S_MAX, PAUSE_S_MAX / 4))
+        pause_s_max = self.chance.random.choice((PAUSE_S_MAX, PAUSE_S_MAX / 4))
         for _ in range(writes):
-            await asyncio.sleep(self._chance.between(0, pause_s_max))
+            await asyncio.sleep(self.chance.between(0, pause_s_max))
             while not self.api.serves:  # noqa: ASYNC110 (as a browser does, which tries again)
                 await asyncio.sleep(RETRY_S)
             await self._write()
 
-    @property
-    def _chance(self) -> Chance:
-        return self.stage.chance
-
     async def _write(self) -> None:
-        random = self._chance.random
+        random = self.chance.random
         if not self.user.tasks or random.random() < 0.2:
             await self._change("POST", "/tasks", self._new_task())
             return
@@ -89,7 +90,7 @@ class Person:
 
     def _new_task(self) -> Json:
         fields = {"title": f"task {len(self.user.tasks)}"}
-        kind = self._chance.random.randrange(3)
+        kind = self.chance.random.randrange(3)
         if kind == 0:
             return fields | {"recurrence_pattern": "daily", "due_date": "2027-01-05", "tags": ["a"]}
         if kind == 1:
@@ -97,19 +98,19 @@ class Person:
         return fields
 
     def _patch(self) -> Json:
-        if self._chance.random.randrange(3) == 0:
+        if self.chance.random.randrange(3) == 0:
             return {"remind_at": self._soon()}
-        return {"title": f"title {self._chance.random.randrange(100)}"}
+        return {"title": f"title {self.chance.random.randrange(100)}"}
 
     def _soon(self) -> str:
-        wait = timedelta(seconds=self._chance.between(0.1, REMIND_S_MAX))
+        wait = timedelta(seconds=self.chance.between(0.1, REMIND_S_MAX))
         return (self.stage.now() + wait).isoformat()
 
     async def _change(self, method: str, below: str, body: Json | None) -> None:
         began_us = self.stage.now_us()
         answer = await self.ask(method, f"/api/{self.user.id}{below}", body)
         told = answer.status if answer else "no answer"
-        self.stage.note("person", f"{method} {below}: {told}")
+        self.stage.note(self.name, f"{method} {below}: {told}")
         if answer is None:
             return
         if answer.status not in EXPECTED:

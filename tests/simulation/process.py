@@ -47,6 +47,7 @@ class Life(Stoppable):
         super().__init__()
         self.stage = stage
         self.name = name
+        self.chance = stage.chance.apart(name)
         self.alive = True
         self.ended = asyncio.Event()
         self.closing: list[Callable[[], None]] = []
@@ -94,7 +95,7 @@ class Life(Stoppable):
     async def turn(self, what: str) -> None:
         """Be somewhere between here and a server: a moment later, or never."""
         self.require_alive()
-        chance = self.stage.chance
+        chance = self.chance
         if chance.strikes(Fault.CRASH):
             self.end(f"crash at {what}")
         if chance.strikes(Fault.STOP):
@@ -127,8 +128,8 @@ class Process:
             main = life.spawn(self._run(life))
             await life.ended.wait()
             await asyncio.wait({main})
-            if not self.stage.chance.calm:
-                await asyncio.sleep(self.stage.chance.between(0.05, RESTART_S_MAX))
+            if not life.chance.calm:
+                await asyncio.sleep(life.chance.between(0.05, RESTART_S_MAX))
 
     async def _run(self, life: Life) -> None:
         try:

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosedError
 from gateway.protocol import Entry
 from schemas.frames import Close
 from schemas.tokens import Claims
-from tests.simulation.chance import Fault
+from tests.simulation.chance import Chance, Fault
 from tests.simulation.process import Stage
 
 FRAMES_LOST_MAX = 3
@@ -23,13 +23,13 @@ Frame = Mapping[str, Any]  # what a client reads is looked at key by key
 class Socket:
     """What `gateway.connection` needs of its wire."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, chance: Chance) -> None:
         self.heard: Callable[[], None] | None = None
         self.entry = Entry()
         self.closed = asyncio.Event()
         self.close: Close | None = None
         self.came = asyncio.Event()
-        self._stage = stage
+        self._chance = chance
         self._frames: list[bytes] = []
 
     @property
@@ -66,7 +66,7 @@ class Socket:
     def cut(self) -> None:
         """Lose what is on its way, as when the gateway's process ends."""
         if not self.closed.is_set():
-            lost = self._stage.chance.random.randrange(FRAMES_LOST_MAX)
+            lost = self._chance.random.randrange(FRAMES_LOST_MAX)
             del self._frames[len(self._frames) - min(lost, len(self._frames)) :]
             self.cut_later()
 
@@ -84,6 +84,7 @@ class Client:
     """A browser that is open: it reads, and comes back with its position whenever it is closed."""
 
     stage: Stage
+    name: str
     user_id: UUID
     claims: Callable[[], Claims]
     gateway: Callable[[], Callable[[Socket, Entry], None] | None]
@@ -93,6 +94,10 @@ class Client:
     event_ids: list[str] = field(default_factory=list)
     reloads: int = 0
     refused: list[str] = field(default_factory=list)
+    chance: Chance = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chance = self.stage.chance.apart(self.name)
 
     async def run(self) -> None:
         """Stay connected."""
@@ -100,18 +105,18 @@ class Client:
             connect = self.gateway()
             if connect is not None:
                 await self._read(connect)
-            await asyncio.sleep(self.stage.chance.between(0.01, AWAY_S_MAX))
+            await asyncio.sleep(self.chance.between(0.01, AWAY_S_MAX))
 
     async def _read(self, connect: Callable[[Socket, Entry], None]) -> None:
-        socket = Socket(self.stage)
+        socket = Socket(self.chance)
         connect(socket, Entry(claims=self.claims(), position=self.position))
         while True:
             if (frame := socket.take()) is not None:
-                await asyncio.sleep(self.stage.chance.latency_s())
+                await asyncio.sleep(self.chance.latency_s())
                 self._take(json.loads(frame))
             elif socket.closed.is_set():
                 break
-            elif self.stage.chance.strikes(Fault.CUT):
+            elif self.chance.strikes(Fault.CUT):
                 socket.cut()
             else:
                 socket.came.clear()
@@ -120,7 +125,7 @@ class Client:
             self.refused.append(socket.close.reason)
 
     def _take(self, frame: Frame) -> None:
-        self.stage.note("client", f"{frame['type']} {frame.get('recovered', '')}")
+        self.stage.note(self.name, f"{frame['type']} {frame.get('recovered', '')}")
         if frame["type"] == "hello" and self.position is None:
             self._begin_at(frame["position"])
         elif frame["type"] == "resumed" and not frame["recovered"]:

@@ -70,7 +70,7 @@ class Store:
 
     def notify(self, life: Life, channel: str) -> None:
         """Wake who listens, a little later, or never: a notification may be lost."""
-        chance = life.stage.chance
+        chance = life.chance
         for listener, heard, wake in tuple(self.listeners):
             if heard == channel and listener.alive and not chance.strikes(Fault.REFUSED):
                 listener.spawn(_after(chance.latency_s(), lambda wake=wake: wake("")))
@@ -141,7 +141,7 @@ class SimulatedConnection:
     async def add_listener(self, channel: str, wake: Callable[..., None]) -> None:
         await self.life.turn("LISTEN")
         self.store.listeners.append((self.life, channel, wake))
-        chance = self.life.stage.chance
+        chance = self.life.chance
         if chance.strikes(Fault.REFUSED):
             self._server_timer(chance.between(0, HEARS_S_MAX), self.close)
 
@@ -165,7 +165,7 @@ class SimulatedConnection:
         self._note_busy()
         await self.life.turn(what)
         self._require_open()
-        chance = self.life.stage.chance
+        chance = self.life.chance
         if chance.strikes(Fault.REFUSED):
             self._break(f"{what} is refused")
         answer = await self._done(what, work)

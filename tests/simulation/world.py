@@ -148,7 +148,8 @@ class World:
                 self.server.fetch(_CHANNEL, user.hook_id, user.id, REMINDER_DUE)
             self.users.append(user)
         each = chance.random.choice((1, 2, 3))
-        return [Person(self.stage, api, user) for user in self.users for _ in range(each)]
+        wanted = [user for user in self.users for _ in range(each)]
+        return [Person(self.stage, api, u, f"person-{n}") for n, u in enumerate(wanted)]
 
     def _make_clients(self, gateway: Gateway) -> None:
         for user in self.users:
@@ -158,7 +159,8 @@ class World:
                 return KEY.check(KEY.issue(user.id, user.session_id, now), now)
 
             for _ in range(self.stage.chance.random.choice((1, 2))):
-                client = Client(self.stage, user.id, claims, lambda: gateway.open)
+                name = f"client-{len(self.clients)}"
+                client = Client(self.stage, name, user.id, claims, lambda: gateway.open)
                 self.clients.append(client)
 
     def _begin(self) -> None:
@@ -190,7 +192,7 @@ class World:
 
     def _calm(self) -> None:
         self.stage.note("world", "is calm")
-        self.stage.chance.calm = True
+        self.stage.chance.calm_down("the people have gone")
         for process in self.processes:
             if process.life is not None:
                 process.life.wake()
