@@ -1,6 +1,5 @@
 """The runbook is true: it knows every metric and every check, and its commands are there."""
 
-import asyncio
 import os
 import re
 import shlex
@@ -11,6 +10,7 @@ import prometheus_client
 import pytest
 
 from gateway import feed, resume, tail
+from streams.cli.main import main
 from streams.observability import metrics
 from tests.operating import Done, run
 
@@ -35,39 +35,36 @@ def words(command: str) -> tuple[str, ...]:
     return (*every[:begin], *names[:length])
 
 
-async def helps(command: tuple[str, ...]) -> str | None:
-    """Ask a command for its help; give what is wrong, if anything is."""
-    done = await ask_help(command)
-    well = done.code == 0 and "usage:" in done.out.lower()
-    return None if well else f"{' '.join(command)}: {done.errors}"
-
-
-async def ask_help(command: tuple[str, ...]) -> Done:
-    module = "faust" if command[0] == "faust" else "streams.cli"
+async def help_of(*words: str) -> str:
+    """Ask a worker's command for its help; it must exit with 0."""
     environment = {"PATH": os.environ["PATH"], "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
-    return await run(environment, sys.executable, "-m", module, *command[1:], "--help")
+    done: Done = await run(environment, sys.executable, "-m", "faust", *words, "--help")
+    assert done.code == 0, f"{' '.join(words)}: {done.errors}"
+    assert "usage:" in done.out.lower()
+    return done.out
 
 
-async def test_each_worker_has_the_commands_of_an_operator() -> None:
-    """As the page says: they are the same for all."""
-    for worker in WORKERS:
-        listed = (await ask_help(("faust", "-A", f"streams.{worker}"))).out
-        for name in ("status", "dlq", "rewind", "pause", "resume", "explain"):
-            assert f"\n  {name} " in listed, worker
+async def test_every_command_of_a_worker_is_there() -> None:
+    """Those of an operator are the same for all, as the page says; each worker lists its own."""
+    listed = {name: await help_of("-A", f"streams.{name}") for name in WORKERS}
+    for name in WORKERS:
+        for command in ("status", "dlq", "rewind", "pause", "resume", "explain"):
+            assert f"\n  {command} " in listed[name], name
+    named = [command for command in commands() if command[0] == "faust"]
+    assert len(named) > 10
+    for _, _, module, command, *_ in named:
+        assert f"\n  {command} " in listed[module.removeprefix("streams.")], command
+    # What is below a command is the same code for every worker: it is asked of one.
+    for words in sorted({command[3:] for command in named if len(command) > 4}):
+        await help_of("-A", "streams.audit", *words)
 
 
-async def test_every_command_of_the_page_is_there() -> None:
-    """Its `--help` exits with 0."""
-    wanted = commands()
-    assert len(wanted) > 20
-    turn = asyncio.Semaphore(2)
-
-    async def one(command: tuple[str, ...]) -> str | None:
-        async with turn:
-            return await helps(command)
-
-    wrong = await asyncio.gather(*(one(command) for command in sorted(wanted)))
-    assert [text for text in wrong if text] == []
+@pytest.mark.parametrize(
+    "command", sorted(one[1:] for one in commands() if one[0] == "taskflow"), ids=" ".join
+)
+def test_every_command_of_taskflow_is_there(command: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([*command, "--help"])
 
 
 @pytest.mark.parametrize("module", [metrics, feed, resume, tail])
