@@ -88,6 +88,7 @@ class Campaign:
             if drained is None and not self._is_stuck:
                 await self._let_listeners_end(outcome.evidence, listeners)
             for task in listening:
+                assert not task.done(), task.exception()
                 task.cancel()
             await asyncio.wait(listening)
         found = [] if drained is None else [Violation(1, drained)]
