@@ -1,7 +1,7 @@
 # A bare machine needs Python 3.11 to 3.13 and make. `make help` lists what there is.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test check check-long campaign clean
+.PHONY: help up down reset test check check-long audit campaign clean
 
 UV_VERSION := 0.13.9
 DATA_DIR ?= .taskflow
@@ -38,6 +38,9 @@ check-long: install ## the campaigns and measurements at full length
 
 campaign: install ## attack a whole instance: SEED=1 MINUTES=3, and see what a checker finds
 	$(bin)/python -m tests.campaign --seed $(SEED) --minutes $(MINUTES)
+
+audit: $(uv) ## ask OSV for known weaknesses of the locked dependencies (needs the internet)
+	$(uv) audit --locked
 
 clean: ## remove what was installed and made here, but not the instance's data
 	rm -rf .venv .tools .mypy_cache .ruff_cache .import_linter_cache .hypothesis
