@@ -70,7 +70,7 @@ def url_fault(text: str, allowed: Sequence[Network], *, allow_http: bool) -> str
     try:
         url = URL(text)
         host = url.host
-    except ValueError:
+    except (ValueError, IndexError):  # the latter of yarl's own, as for https://[::1]@@
         return "must be a URL, as in https://example.org/hook"
     if url.scheme not in ({"https", "http"} if allow_http else {"https"}):
         return f"must begin with https://{' or http://' if allow_http else ''}"

@@ -47,7 +47,12 @@ CORPUS: Mapping[str, Sequence[bytes]] = {
     "position": (SEAL.write(Position(0, 1), USER_ID).encode(),),
     "token": (TOKEN,),
     "recurrence rule": (b"BYDAY=MO,-1FR;COUNT=10", b"BYMONTHDAY=31,-1;BYSETPOS=1", b"BYMONTH=2"),
-    "webhook URL": (b"https://example.org/hook?x=1", b"http://127.0.0.1:8080/", b"https://[::1]/"),
+    "webhook URL": (
+        b"https://example.org/hook?x=1",
+        b"http://127.0.0.1:8080/",
+        b"https://[::1]/",
+        b"https://[::1]@@@",
+    ),
     "envelope": (envelope(change_json(), id=str(EVENT_ID), partitionkey=str(USER_ID)),),
     "dead letter": (b"audit", b"12", envelope(change_json(), id=str(EVENT_ID))),
     "websocket frame": (b'{"type":"ping"}', b'{"type":"auth","token":"' + TOKEN + b'"}'),

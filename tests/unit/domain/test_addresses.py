@@ -95,6 +95,7 @@ def test_a_network_that_the_operator_names_is_allowed_and_no_other() -> None:
         "https://169.254.169.254/latest/meta-data/",
         "https://example.org:99999/",
         "https://[::1/",
+        "https://[::1]@@@",
     ],
 )
 def test_a_url_that_cannot_be_right_is_refused_before_it_is_kept(url: str) -> None:
