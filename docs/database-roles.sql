@@ -15,6 +15,8 @@ CREATE ROLE taskflow_app   LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATI
 DO $$ BEGIN
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO taskflow_owner, taskflow_app', current_database());
+    -- The shadow of `faust -A streams.audit rebuild`, which runs as the owner, is a schema.
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO taskflow_owner', current_database());
 END $$;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO taskflow_owner;

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 from schemas import codec
 from schemas.events import TaskChange, TaskEventType
 from schemas.ids import new_id
+from schemas.settings import load_settings
 from schemas.topics import TASK_EVENTS
 from streams.domain.audit_chain import NewEntry
 from streams.effects.faust_app import faust_app
 from streams.effects.reading import Event, PoisonError, first_rule, read_each
+from streams.effects.rebuild_command import add_rebuild_command
 from streams.effects.worker import Worker
 from streams.store.audit import append_entries
 from streams.store.database import Session
@@ -59,6 +61,8 @@ def _refuse_nul(event: Event) -> None:
             raise PoisonError(f"/data/task: {error}") from None
 
 
-app = faust_app(
-    Worker(app="audit", topic=TASK_EVENTS, types=frozenset(_VERBS), apply=apply, trace=audit_row_of)
+_worker = Worker(
+    app="audit", topic=TASK_EVENTS, types=frozenset(_VERBS), apply=apply, trace=audit_row_of
 )
+app = faust_app(_worker)
+add_rebuild_command(_worker, load_settings())

@@ -31,7 +31,11 @@ def words(command: str) -> tuple[str, ...]:
     every = shlex.split(command)
     begin = 3 if every[0] == "faust" else 1
     names = [word for word in every[begin:] if re.fullmatch(r"[a-z]+", word)][:2]
-    length = 1 if names[0] in {"status", "explain", "rewind", "pause", "resume", "next"} else 2
+    length = (
+        1
+        if names[0] in {"status", "explain", "rewind", "pause", "resume", "next", "rebuild"}
+        else 2
+    )
     return (*every[:begin], *names[:length])
 
 

@@ -17,6 +17,8 @@ class Outcome:
     """What the command says of itself in the end."""
 
     result: str = "done"
+    entry: int = 0
+    """Its number, for a command that writes its result with what it changes."""
 
 
 def operator() -> str:
@@ -38,7 +40,7 @@ async def logged(
     a result. The result itself is written if it can be: what was done is done.
     """
     entry = await begin_entry(database, operator(), command, arguments)
-    outcome = Outcome()
+    outcome = Outcome(entry=entry)
     try:
         yield outcome
     except BaseException as error:

@@ -93,6 +93,16 @@ _COUNT = """
     SELECT partition, count(*) AS waiting FROM dead_letters
      WHERE app = $1 AND topic = $2 AND state = 'waiting' GROUP BY partition"""
 
+_LEFT_OUT = """
+    SELECT log_offset, state FROM dead_letters
+     WHERE app = $1 AND topic = $2 AND partition = $3 AND log_offset >= $4 AND log_offset < $5
+       AND state <> 'replayed'"""
+
+_FIRST_WAITING = f"""
+    SELECT {_COLUMNS} FROM dead_letters
+     WHERE app = $1 AND topic = $2 AND partition = $3 AND log_offset < $4 AND state = 'waiting'
+     ORDER BY log_offset LIMIT 1"""
+
 _HOLD = f"SELECT {_COLUMNS} FROM dead_letters WHERE id = $1 FOR UPDATE"
 
 _BEFORE = """
@@ -157,6 +167,25 @@ async def count_waiting(database: Database, app: str, topic: str) -> Mapping[int
     """Count those that wait, by partition; a partition without any is not there."""
     rows = await database.fetch(_COUNT, app, topic)
     return {row["partition"]: row["waiting"] for row in rows}
+
+
+async def left_out(
+    session: Session, app: str, topic: str, partition: int, begin: int, end: int
+) -> Mapping[int, State]:
+    """Give the offsets from `begin` to below `end` whose records wait as letters, or were dropped.
+
+    Their effects were never written. At most one is given for each offset.
+    """
+    rows = await session.fetch(_LEFT_OUT, app, topic, partition, begin, end)
+    return {row["log_offset"]: State(row["state"]) for row in rows}
+
+
+async def first_waiting(
+    session: Database | Session, app: str, topic: str, partition: int, end: int
+) -> DeadLetter | None:
+    """Give the first that waits in a partition below an offset."""
+    row = await session.fetchrow(_FIRST_WAITING, app, topic, partition, end)
+    return _letter(row) if row else None
 
 
 async def hold_dead_letter(session: Session, letter_id: int) -> DeadLetter | None:

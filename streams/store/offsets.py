@@ -33,6 +33,12 @@ _HOLD = """
     SELECT partition, next_offset FROM stream_offsets WHERE app = $1 AND topic = $2
      ORDER BY partition FOR UPDATE"""
 
+_BEGIN_ALL = """
+    INSERT INTO stream_offsets (app, topic, partition, next_offset)
+    SELECT $1, $2, partition, next_offset
+      FROM unnest($3::integer[], $4::bigint[]) AS start (partition, next_offset)
+    ON CONFLICT DO NOTHING"""
+
 _SET = """
     INSERT INTO stream_offsets (app, topic, partition, next_offset)
     SELECT $1, $2, partition, next_offset
@@ -71,7 +77,7 @@ async def move_offset(
     return row is not None
 
 
-async def all_offsets(database: Database, app: str, topic: str) -> Mapping[int, int]:
+async def all_offsets(database: Database | Session, app: str, topic: str) -> Mapping[int, int]:
     """Give the next offset of each partition that an app has begun."""
     rows = await database.fetch(_ALL, app, topic)
     return {row["partition"]: row["next_offset"] for row in rows}
@@ -87,4 +93,16 @@ async def set_offsets(
     """
     rows = await session.fetch(_HOLD, app, topic)
     await session.fetch(_SET, app, topic, list(wanted), list(wanted.values()))
+    return {row["partition"]: row["next_offset"] for row in rows}
+
+
+async def hold_offsets(
+    session: Session, app: str, topic: str, starts: Mapping[int, int]
+) -> Mapping[int, int]:
+    """Hold an app's whole ledger to the end of the transaction, and give it.
+
+    Partitions that the app has not begun begin at `starts`, so that they are held as well.
+    """
+    await session.fetch(_BEGIN_ALL, app, topic, list(starts), list(starts.values()))
+    rows = await session.fetch(_HOLD, app, topic)
     return {row["partition"]: row["next_offset"] for row in rows}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schemas import codec
-from streams.store.database import Database
+from streams.store.database import Database, Session
 
 RESULT_CHARS_MAX = 2_000
 
@@ -13,7 +13,9 @@ _BEGIN = """
     INSERT INTO operator_log (operator, command, arguments) VALUES ($1, $2, $3::text::jsonb)
     RETURNING id"""
 
-_END = "UPDATE operator_log SET ended_at = clock_timestamp(), result = $2 WHERE id = $1"
+_END = """
+    UPDATE operator_log SET ended_at = clock_timestamp(), result = $2
+     WHERE id = $1 AND result IS NULL"""
 
 _LIST = """
     SELECT id, began_at, ended_at, operator, command, arguments::text AS arguments, result
@@ -44,8 +46,8 @@ async def begin_entry(
     return int(row["id"])
 
 
-async def end_entry(database: Database, entry_id: int, result: str) -> None:
-    """Write what came of it."""
+async def end_entry(database: Database | Session, entry_id: int, result: str) -> None:
+    """Write what came of it, once: what was written with the change itself stays."""
     await database.fetch(_END, entry_id, result[:RESULT_CHARS_MAX])
 
 

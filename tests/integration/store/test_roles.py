@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.settings import Settings
+from streams.store.audit_shadow import open_shadow
 from streams.store.database import Database, Fault, StoreError, open_database
 from streams.store.migrations import migrate_up, migration_states
 from tests.chaos.workload import register
@@ -134,3 +135,20 @@ async def test_the_owner_is_no_superuser_and_grants_what_later_migrations_make(
     async with open_database(app) as database:
         await database.fetch("INSERT INTO later (y) VALUES (1)")
         assert await refused(database, ["DROP TABLE later"]) == []
+
+
+async def test_the_owner_may_rebuild_the_audit_trail_and_the_processes_may_not(
+    servers: Servers,
+) -> None:
+    """Whoever may not is told which role may."""
+    owner, app = await make_roles(servers, token_hex(4))
+    async with (
+        open_database(owner) as database,
+        open_shadow(database) as shadow,
+        shadow.transaction() as session,
+    ):
+        assert await session.fetch("SELECT FROM audit_entries") == []
+    async with open_database(app) as database:
+        with pytest.raises(StoreError, match=r"42501.*the role that owns the tables"):
+            async with open_shadow(database):
+                pass
