@@ -20,6 +20,8 @@ from tests.waiting import eventually
 
 GONE, CHANGED, FORGED, BROKEN, ERASED, FINE = USERS
 
+RESPELL = """
+    UPDATE audit_entries SET content = (content::jsonb)::text WHERE user_id = $1"""
 FORGE = """
     INSERT INTO audit_entries
     SELECT user_id, 99, gen_random_uuid(), gen_random_uuid(), event_type, task_id, timestamp,
@@ -84,6 +86,29 @@ async def test_what_was_removed_changed_and_forged_is_named_and_put_right(
     (entry, *_) = await newest_entries(world.database, 5)
     assert (entry.command, entry.arguments["missing"]) == ("audit rebuild", 2)
     assert entry.result == "40 entries of 4 users were written anew"
+
+
+async def test_another_spelling_of_the_same_task_and_a_half_erased_account_are_no_other_content(
+    rebuild_world: RebuildWorld,
+) -> None:
+    """Their chains are told to be broken; what was to be erased is, after the swap."""
+    world, told = rebuild_world, list[str]()
+    await world.publish(12)
+    await world.process()
+    await world.database.fetch(RESPELL, CHANGED)
+    await world.database.fetch(
+        "UPDATE audit_heads SET erased_at = now() WHERE user_id = $1", ERASED
+    )
+    async with open_shadow(world.database) as shadow:
+        rebuild = Rebuild(world.desk(), shadow, told.append)
+        await rebuild.begin()
+        found = await rebuild.compare()
+        assert (found.missing, found.extra, found.different, found.broken) == (0, 0, 0, 2)
+        assert "12 entries proved" in told
+        await rebuild.swap(0)
+    rows = await world.database.fetch("SELECT user_id FROM audit_entries WHERE content IS NULL")
+    assert [row["user_id"] for row in rows] == [ERASED] * 2
+    assert await world.is_sound()
 
 
 async def test_a_trail_that_is_gone_as_a_whole_comes_back(rebuild_world: RebuildWorld) -> None:
