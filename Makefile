@@ -7,6 +7,7 @@ UV_VERSION := 0.13.9
 DATA_DIR ?= .taskflow
 SEED ?= 1
 MINUTES ?= 3
+LANES ?= 2
 uv := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 bin := .venv/bin
 
@@ -23,8 +24,9 @@ down: ## end the instance that runs from this folder
 reset: ## delete the data of this folder's instance, after asking
 	@$(bin)/taskflow reset
 
-test: install ## every kind of test, against one real Kafka and one real PostgreSQL
-	$(bin)/pytest -m "not long" -rs
+# A file's tests share a lane, which has a Kafka and a PostgreSQL of its own (about 500 MB).
+test: install ## every kind of test, in LANES=2 lanes, each with a real Kafka and PostgreSQL
+	$(bin)/pytest -m "not long" -rs -n $(LANES) --dist loadfile
 
 check: install ## formatting, lint, types, imports, lock file
 	$(uv) lock --check

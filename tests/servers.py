@@ -1,4 +1,4 @@
-"""One real Kafka and one real PostgreSQL for all tests of a run, started when first asked for."""
+"""One real Kafka and one real PostgreSQL for all tests of a lane, started when first asked for."""
 
 import sys
 from functools import cached_property

@@ -13,7 +13,7 @@ BIG = b"x" * 65_537
 XML = {"Content-Type": "text/xml"}
 STALE = {"If-Match": '"9"'}
 NOBODY = {"Authorization": "Bearer nobody"}
-MINE, GONE, NO_ID = "/tasks/{mine}", f"/tasks/{uuid4()}", "/tasks/42"
+MINE, GONE, NO_ID = "/tasks/{mine}", "/tasks/01890000-0000-7000-8000-00000000dead", "/tasks/42"
 LATE = {"remind_at": "2020-01-01T00:00:00Z"}
 
 Broken = tuple[str, str, dict[str, Any], int]

@@ -15,7 +15,10 @@ from schemas.tokens import LEEWAY, LIFETIME, Claims, TokenKey
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 KEY = TokenKey("k" * 32)
-USER, SESSION = uuid4(), uuid4()
+USER, SESSION = (
+    UUID("d0279036-5305-47a2-943a-d859ba8d4d3a"),
+    UUID("91007c48-2f9e-4ff4-a8ad-1374771956b5"),
+)
 
 
 def claims(user: UUID = USER, session: UUID = SESSION, now: datetime = NOW) -> Claims:
