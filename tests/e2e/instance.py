@@ -100,7 +100,7 @@ class Up:
 
     def process_of(self, words: str) -> psutil.Process:
         """Give the one process whose command line has these words."""
-        (found,) = [p for p in self.processes() if words in " ".join(p.cmdline())]
+        (found,) = [p for p in self.processes() if words in command_of(p)]
         return found
 
     def _read(self) -> None:
@@ -139,3 +139,11 @@ def folder(directory: Path) -> Iterator[Up]:
             up.process.kill()
             up.wait()
         up.run("down")
+
+
+def command_of(process: psutil.Process) -> str:
+    """Give a process's command line; nothing of one that has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""

@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 
 from streams.store.database import open_database
-from tests.e2e.instance import Up, wait
+from tests.e2e.instance import Up, command_of, wait
 
 GONE_S_MAX = 20.0
 
@@ -131,9 +131,7 @@ def test_a_process_that_dies_is_started_again(instance: Up, words: str) -> None:
     killed.kill()
 
     def replaced() -> bool:
-        return any(
-            words in " ".join(p.cmdline()) and p.pid != killed.pid for p in instance.processes()
-        )
+        return any(words in command_of(p) and p.pid != killed.pid for p in instance.processes())
 
     wait(replaced, GONE_S_MAX, f"{words} runs again")
     wait(lambda: is_ready(instance), 30, "all is ready again")
@@ -171,7 +169,7 @@ async def test_servers_that_are_given_are_used_and_none_is_started(instance: Up,
         "KAFKA_TOPIC_PREFIX": "given.",
     }
     await asyncio.to_thread(lambda: fresh.start().wait_until_up())
-    commands = [" ".join(process.cmdline()) for process in fresh.processes()]
+    commands = [command_of(process) for process in fresh.processes()]
     assert not [command for command in commands if "kafka.Kafka" in command]
     assert not (fresh.directory / "postgres").exists()
     assert "API_URL" in (await asyncio.to_thread(fresh.run, "register")).stdout
