@@ -24,9 +24,11 @@ down: ## end the instance that runs from this folder
 reset: ## delete the data of this folder's instance, after asking
 	@$(bin)/taskflow reset
 
-# A file's tests share a lane, which has a Kafka and a PostgreSQL of its own (about 500 MB).
+# A file's tests share a lane, which has a Kafka and a PostgreSQL of its own (about 500 MB). What
+# measures runs behind them, with nothing beside it.
 test: install ## every kind of test, in LANES=2 lanes, each with a real Kafka and PostgreSQL
-	$(bin)/pytest -m "not long" -rs -n $(LANES) --dist loadfile
+	$(bin)/pytest -m "not long and not alone" -rs -n $(LANES) --dist loadfile
+	$(bin)/pytest -m "alone and not long" -rs
 
 check: install ## formatting, lint, types, imports, lock file
 	$(uv) lock --check

@@ -60,6 +60,7 @@ async def test_the_example_runs_as_it_is_printed(instance: Up) -> None:
         await eventually(audited, 10, "the event is in the audit log")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "p99_ms_max",
     [

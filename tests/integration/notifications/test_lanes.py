@@ -50,6 +50,7 @@ async def latencies(
     return found
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("dead_channels", "hang_s", "rounds"),
     [
