@@ -78,8 +78,9 @@ class Campaign:
             clients = [
                 asyncio.create_task(client.run(stopping)) for client in self._clients(http, users)
             ]
-            self.say(f"  baseline of the probe: {await probe.run_once():.2f} s")
-            await self._strike_until_the_end(world, probe)
+            outcome.struck.append(await self._strike({}, probe))
+            if not self._is_stuck:
+                await self._strike_until_the_end(world, probe)
             stopping.set()
             await asyncio.gather(*clients)
             # What did not recover will not drain either.
@@ -93,7 +94,7 @@ class Campaign:
             await asyncio.wait(listening)
         found = [] if drained is None else [Violation(1, drained)]
         stuck = [
-            Violation(1, f"no recovery within the limit after {', '.join(one.names)}")
+            Violation(1, f"no recovery in time after {', '.join(one.names) or 'the start'}")
             for one in outcome.struck
             if one.recovery_s is None
         ]
@@ -154,7 +155,7 @@ class Campaign:
     async def _strike(self, faults: Mapping[str, Fault], probe: Probe) -> Struck:
         """Let faults happen together, and wait until all works again."""
         began_at, recovery_s = monotonic(), None
-        what = ", ".join(faults)
+        what = ", ".join(faults) or "no fault yet"
         await asyncio.gather(*(fault() for fault in faults.values()))
         try:
             await probe.run_once()
