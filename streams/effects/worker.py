@@ -16,7 +16,8 @@ Apply = Callable[[Session, Sequence[Event]], Awaitable[None]]
 
 It must be idempotent by event id, since the relay may publish an event twice. It raises
 `PoisonError` for an event that can never be processed, with a text that is fit for a log and has
-nothing of a user's in it, and lets the store's errors pass.
+nothing of a user's in it, and lets the store's errors pass. `reading.read_each` raises for all that
+are bad in a batch at once, so that they cost one more try and not one each.
 """
 
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
-import psutil
-
 from schemas.topics import TASK_EVENTS, TASK_UPDATES, Topic
 from streams.transport.interface import Message, Place, TransportError
 from tests.campaign.history import History
 from tests.campaign.proxy import Proxy
 from tests.campaign.world import PROCESSES, World
+from tests.chaos.nemesis import stop_for
 from tests.waiting import eventually
 
 ASLEEP_S = 12.0
@@ -188,21 +187,6 @@ class Nemesis:
             await asyncio.sleep(1)
             if not server.is_alive:
                 await asyncio.to_thread(server.start)
-
-
-async def stop_for(pid: int, asleep_s: float) -> None:
-    """Stop a process and all that it started with SIGSTOP, and wake them later."""
-    root = psutil.Process(pid)
-    stopped = [root, *root.children(recursive=True)]
-    for process in stopped:
-        with suppress(psutil.Error):
-            process.suspend()
-    try:
-        await asyncio.sleep(asleep_s)
-    finally:
-        for process in stopped:
-            with suppress(psutil.Error):
-                process.resume()
 
 
 def fill(path: str) -> None:

@@ -1,12 +1,13 @@
 """What goes wrong in a campaign: processes are killed, or stopped and woken, at random moments."""
 
 import asyncio
-import os
 import random
-import signal
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
+
+import psutil
 
 from tests.servers import Servers
 from tests.stack import Stack
@@ -79,15 +80,22 @@ class Nemesis:
 
     @staticmethod
     def _stop(pid: Callable[[], int], asleep_s: float) -> Fault:
-        async def fault() -> None:
-            stopped = pid()
-            os.kill(stopped, signal.SIGSTOP)
-            try:
-                await asyncio.sleep(asleep_s)
-            finally:
-                os.kill(stopped, signal.SIGCONT)
+        return lambda: stop_for(pid(), asleep_s)
 
-        return fault
+
+async def stop_for(pid: int, asleep_s: float) -> None:
+    """Stop a process and all that it started with SIGSTOP, and wake them later."""
+    root = psutil.Process(pid)
+    stopped = [root, *root.children(recursive=True)]
+    for process in stopped:
+        with suppress(psutil.Error):
+            process.suspend()
+    try:
+        await asyncio.sleep(asleep_s)
+    finally:
+        for process in stopped:
+            with suppress(psutil.Error):
+                process.resume()
 
 
 async def strike(faults: Sequence[Fault], within_s: float, seed: int) -> None:

@@ -9,6 +9,7 @@ from streams.effects.retrying import StoppingError
 from streams.observability.metrics import EFFECTS_SKIPPED
 from streams.store.database import StoreError
 from streams.transport.interface import Message
+from tests.campaign.evidence import WATCH_LEDGER
 from tests.integration.effects.effects_world import DEAD, TOPIC, World, envelope
 from tests.integration.effects.test_processor import is_red
 from tests.waiting import eventually
@@ -43,29 +44,16 @@ async def test_halving_finds_exactly_the_bad_ones_among_500(world: World) -> Non
         assert dead[offset].partition == records[offset].partition
 
 
-_MOVES = (
-    "CREATE TABLE moves (begin_at bigint, end_at bigint)",
-    """
-    CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO moves VALUES (OLD.next_offset, NEW.next_offset);
-        RETURN NULL;
-    END $$""",
-    """
-    CREATE TRIGGER notes_moves AFTER UPDATE ON stream_offsets
-        FOR EACH ROW EXECUTE FUNCTION note_move()""",
-)
-
-
 async def test_what_cannot_be_read_costs_the_others_no_transaction(world: World) -> None:
     """Fifty of 500 are dead letters, in their order, and the ledger moves once."""
-    for statement in _MOVES:
+    for statement in WATCH_LEDGER:
         await world.database.fetch(statement)
     bad = range(0, 500, 10)
     await world.publish(*(b"{not json" if n in bad else n for n in range(500)))
     await world.processor().process(await world.records(TOPIC))
     assert await world.dead_offsets() == list(bad)
     assert await world.written() == [n for n in range(500) if n not in bad]
-    moves = await world.database.fetch("SELECT begin_at, end_at FROM moves")
+    moves = await world.database.fetch("SELECT begin_at, end_at FROM campaign_moves")
     assert [tuple(move) for move in moves] == [(0, 500)]
 
 
